@@ -1,0 +1,176 @@
+"""One streaming call of the chat model, which can be stopped at any moment, and what its failures
+mean for retries.
+"""
+
+import asyncio
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from functools import cache
+from time import time
+
+import openai
+from openai.types.chat import ChatCompletionMessageParam
+from pydantic import BaseModel
+from restate import TerminalError
+from restate.exceptions import RetryableError
+
+from agent.contracts import ChatMessage
+from agent.settings import settings
+
+__all__ = ["ModelError", "Reply", "Stop", "stream_reply"]
+
+Stop = asyncio.Event
+
+# The longest silence of the provider that is not yet an error, in seconds.
+_TIMEOUT = openai.Timeout(60.0, connect=5.0)
+
+
+class Reply(BaseModel):
+    """What a call has brought, as it is kept in the journal.
+
+    `finished` is false where the call was stopped. The provider counts the tokens in its last
+    chunk, so for a stopped call the tokens of the prompt are unknown, given as 0, and those of the
+    answer are the chunks that had arrived.
+    """
+
+    text: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    finished: bool = False
+
+
+class ModelError(Exception):
+    """The call failed in a way that may pass, or that the operator can mend: Restate tries again,
+    then pauses.
+    """
+
+
+async def stream_reply(messages: list[ChatMessage], request_id: str, stop: Stop) -> Reply:
+    """Stream one answer until it is complete, or until `stop` is set, at which the connection is
+    closed.
+
+    Args:
+        messages: the chat, oldest first.
+        request_id: sent as `X-Client-Request-Id`, by which the provider's logs can be told apart.
+            ASCII.
+        stop: set by the handler as soon as it is cancelled.
+
+    Raises:
+        ModelError: connection error, time-out, 5xx, cut or empty stream, or a 4xx that the operator
+            can mend.
+        RetryableError: 429; Restate tries again after the provider's `Retry-After`.
+        TerminalError: the provider refuses the request itself (400, 422).
+    """
+    reply = Reply()
+    if stop.is_set():
+        return reply
+    call = asyncio.create_task(_receive(messages, request_id, reply))
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({call, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not call.done():
+            return reply
+        await call
+        reply.finished = True
+        return reply
+    except openai.OpenAIError as error:
+        raise _meaning(error) from None  # the original may hold what a journal should not
+    finally:
+        # Also when the SDK cancels this action because the attempt is over. Closing is cancelling:
+        # the stream's `async with` hangs up on the way out.
+        call.cancel()
+        stopped.cancel()
+        await asyncio.gather(call, stopped, return_exceptions=True)
+
+
+async def _receive(messages: list[ChatMessage], request_id: str, reply: Reply) -> None:
+    finish_reason = None
+    async with await _client().chat.completions.create(
+        model=settings().model,
+        messages=[_as_param(message) for message in messages],
+        stream=True,
+        stream_options={"include_usage": True},
+        extra_headers={"X-Client-Request-Id": request_id},
+    ) as stream:
+        async for chunk in stream:
+            for choice in chunk.choices:
+                if choice.delta.content:
+                    reply.text += choice.delta.content
+                    reply.completion_tokens += 1
+                finish_reason = choice.finish_reason or finish_reason
+            if chunk.usage:
+                reply.prompt_tokens = chunk.usage.prompt_tokens
+                reply.completion_tokens = chunk.usage.completion_tokens
+    if finish_reason is None:
+        raise ModelError("The model's stream ended before its answer did.")
+    if finish_reason != "stop":
+        raise TerminalError(
+            f"The model gave no complete answer: it stopped with {finish_reason!r}."
+        )
+    if not reply.text.strip():
+        raise ModelError("The model's answer is empty.")
+
+
+def _as_param(message: ChatMessage) -> ChatCompletionMessageParam:
+    match message.role:
+        case "system":
+            return {"role": "system", "content": message.content}
+        case "user":
+            return {"role": "user", "content": message.content}
+        case "assistant":
+            return {"role": "assistant", "content": message.content}
+
+
+@cache
+def _client() -> openai.AsyncOpenAI:
+    # No retries here: two layers of retries multiply, and only Restate's survive a crash.
+    # A provider on one's own machine may need no key; the client insists on one that is not empty.
+    return openai.AsyncOpenAI(
+        api_key=settings().api_key or "none",
+        base_url=settings().base_url,
+        max_retries=0,
+        timeout=_TIMEOUT,
+    )
+
+
+def _meaning(error: openai.OpenAIError) -> Exception:
+    """The exception that makes Restate do what this failure calls for."""
+    if not isinstance(error, openai.APIStatusError):
+        return ModelError(
+            f"The model's provider cannot be reached or hung up: {_without_key(str(error))}"
+        )
+    said = f"The model's provider answered {error.status_code}: {_without_key(error.message)}"
+    match error.status_code:
+        case 429:
+            return RetryableError(
+                said,
+                status_code=429,
+                retry_after=_retry_after(error.response.headers.get("retry-after", "")),
+            )
+        case 400 | 422:
+            return TerminalError(said, status_code=error.status_code)
+        case 401 | 403:  # the provider's own words may quote the key
+            refusal = f"The model's provider answered {error.status_code}"
+            return ModelError(f"{refusal}: mend OPENAI_API_KEY, then resume the task.")
+        case _:
+            return ModelError(said)
+
+
+def _retry_after(value: str) -> timedelta | None:
+    """The delay in a `Retry-After` header: seconds or a date (RFC 9110, 10.2.3).
+
+    None leaves the delay to Restate's retry policy.
+    """
+    try:
+        return timedelta(seconds=max(0.0, float(value)))
+    except ValueError:
+        pass
+    try:
+        return timedelta(seconds=max(0.0, parsedate_to_datetime(value).timestamp() - time()))
+    except ValueError:
+        return None
+
+
+def _without_key(text: str) -> str:
+    key = settings().api_key
+    return text.replace(key, "[key]") if key else text

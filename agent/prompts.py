@@ -1,0 +1,66 @@
+"""What the model is asked in each step of a task, and how its plan is read."""
+
+import json
+import re
+
+from pydantic import ValidationError
+
+from agent.contracts import ChatMessage, FileRequest, Plan, Task
+from agent.model import ModelError
+
+__all__ = ["plan_prompt", "read_plan", "review_prompt", "without_fence", "write_prompt"]
+
+_PLAN = """You plan a small Python program.
+Answer with one JSON object and nothing else:
+{"summary": "one or two sentences", "files": [{"path": "name.py", "purpose": "one sentence"}]}
+Plan 1 to 8 files, tests included. Paths are relative to the workspace."""
+
+_WRITE = """You write one file of a small Python program.
+Answer with the content of that file and nothing else."""
+
+_REVIEW = """You review a small Python program.
+Tell the user in a few sentences what was built and how to run it and its tests."""
+
+
+def plan_prompt(task: Task) -> list[ChatMessage]:
+    """The conversation, as it is: its last message is the request."""
+    return [ChatMessage(role="system", content=_PLAN), *task.conversation]
+
+
+def write_prompt(file: FileRequest) -> list[ChatMessage]:
+    return [
+        ChatMessage(role="system", content=_WRITE),
+        ChatMessage(
+            role="user",
+            content=f"Request: {file.request}\n\nPlan: {file.plan}\n\nFile: {file.path}",
+        ),
+    ]
+
+
+def review_prompt(task: Task, plan: Plan, contents: dict[str, str]) -> list[ChatMessage]:
+    files = "\n\n".join(f"File: {path}\n{content}" for path, content in contents.items())
+    return [
+        ChatMessage(role="system", content=_REVIEW),
+        ChatMessage(role="user", content=f"Request: {task.request}\n\nPlan: {plan}\n\n{files}"),
+    ]
+
+
+def read_plan(text: str) -> Plan:
+    """The plan in a model's answer.
+
+    Raises:
+        ModelError: the answer is not a plan; another attempt may bring one.
+    """
+    try:
+        return Plan.model_validate(json.loads(without_fence(text)))
+    except (json.JSONDecodeError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(
+            f"The model's plan is not the JSON object that it was asked for: {reason}."
+        ) from None
+
+
+def without_fence(text: str) -> str:
+    """The text without the Markdown code fence that many models put around a whole answer."""
+    fenced = re.fullmatch(r"\s*```[^\n]*\n(.*?)\n?```\s*", text, re.DOTALL)
+    return fenced[1] + "\n" if fenced else text
