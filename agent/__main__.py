@@ -16,8 +16,10 @@ def main() -> int:
         print(f"agent: {error}", file=sys.stderr)
         return 2
 
+    from agent.log import configure
     from agent.server import serve  # reads the settings too, so they are checked first
 
+    configure()
     try:
         asyncio.run(serve())
     except OSError as error:

@@ -36,7 +36,8 @@ async def ask_model(
         TerminalError: the provider refuses the request.
     """
     stop = Stop()
-    request_id = f"{quote(session, safe='')}/{turn}/{quote(step, safe='')}"
+    # For the provider's logs, which take 512 ASCII characters.
+    request_id = f"{quote(session, safe='')[:300]}/{turn}/{quote(step, safe='')[:180]}"
 
     async def call() -> Reply:
         reply = await stream_reply(messages, request_id, stop)

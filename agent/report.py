@@ -3,6 +3,7 @@
 from restate import Context
 
 from agent.contracts import TaskReport
+from agent.log import logger
 
 __all__ = ["report"]
 
@@ -13,6 +14,7 @@ def report(ctx: Context, session: str, outcome: TaskReport) -> None:
 
     The handler is named, not imported: `CodingAgent` imports the task, and a circle would not load.
     """
+    logger.info("Session %r, turn %d: %s", session, outcome.turn, outcome.status)
     ctx.generic_send(
         "CodingAgent", "task_finished", key=session, arg=outcome.model_dump_json().encode()
     )

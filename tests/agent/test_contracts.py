@@ -1,0 +1,111 @@
+"""The wire contract of each handler, on the way that everything goes well."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.stack import Stack
+from workbench import wait_until
+from workbench.ingress import IngressError
+
+
+def test_a_message_runs_to_its_answer(stack: Stack, tmp_path: Path) -> None:
+    session = stack.session()
+    accepted = session.message("Write a to-do CLI with tests")
+    assert set(accepted) == {"turn", "task_id", "interrupted"}
+    assert (accepted["turn"], accepted["interrupted"]) == (1, None)
+    assert accepted["task_id"].startswith("inv_")
+    assert session.call("get_status") == {
+        "turn": 1,
+        "status": "working",
+        "task_id": accepted["task_id"],
+    }
+
+    turn = session.wait_idle()
+    assert session.call("get_status") == {"turn": 1, "status": "idle", "task_id": None}
+    assert set(turn) == {"turn", "content", "status", "task_id", "plan", "answer", "error"}
+    assert turn["status"] == "completed"
+    assert turn["content"] == "Write a to-do CLI with tests"
+    assert turn["task_id"] == accepted["task_id"]
+    assert turn["plan"]
+    assert turn["answer"]
+    assert turn["error"] is None
+    assert session.call("get_history") == [
+        {"role": "user", "content": "Write a to-do CLI with tests", "turn": 1},
+        {"role": "assistant", "content": turn["answer"], "turn": 1},
+    ]
+
+    # The files are a program that runs, and its own tests pass.
+    files = session.files()
+    for path, content in files.items():
+        (tmp_path / path).write_text(content)
+    subprocess.run([sys.executable, "-m", "unittest"], cwd=tmp_path, check=True, timeout=30)
+    assert not session.has_draft()
+
+
+def test_the_task_is_a_tree(stack: Stack) -> None:
+    session = stack.session()
+    task = session.message()["task_id"]
+    session.wait_idle()
+    files = session.files()
+    assert len(stack.children(task, "CodingTask/write_file")) == len(files) >= 2
+    assert len(stack.children(task, "Workspace/%/begin")) == 1
+    assert len(stack.children(task, "Workspace/%/commit")) == 1
+    assert len(stack.children(task, "Workspace/%/rollback")) == 0
+    steps = [request.step for request in session.requests()]
+    assert sorted(steps) == sorted(["plan", *["write"] * len(files), "review"])
+
+
+def test_usage_is_what_the_model_sent(stack: Stack) -> None:
+    session = stack.session()
+    session.message()
+    session.wait_idle()
+    requests = session.requests()
+    expected = {
+        "calls": len(requests),
+        "interrupted_calls": 0,
+        "prompt_tokens": sum(request.prompt_tokens for request in requests),
+        "completion_tokens": sum(request.completion_tokens for request in requests),
+    }
+    wait_until(lambda: session.usage() == expected, what=f"the usage to be {expected}")
+
+
+def test_a_new_session_is_empty(stack: Stack) -> None:
+    session = stack.session()
+    assert session.call("get_history") == []
+    assert session.turns() == []
+    assert session.call("get_status") == {"turn": 0, "status": "idle", "task_id": None}
+    assert session.stop() is None
+    assert session.files() == {}
+    assert session.usage() == {
+        "calls": 0,
+        "interrupted_calls": 0,
+        "prompt_tokens": 0,
+        "completion_tokens": 0,
+    }
+
+
+def test_an_idempotency_key_makes_a_retried_message_one_turn(stack: Stack) -> None:
+    session = stack.session()
+    first = session.message(idempotency_key=f"{session.key}-1")
+    assert session.message(idempotency_key=f"{session.key}-1") == first
+    session.wait_idle()
+    assert session.statuses() == ["completed"]
+
+
+def test_task_finished_is_not_for_the_ingress(stack: Stack) -> None:
+    session = stack.session()
+    with pytest.raises(IngressError) as refused:
+        session.call("task_finished", {"turn": 1, "task_id": "inv_1", "status": "completed"})
+    assert refused.value.status_code == 400
+    assert "not public" in refused.value.message
+
+
+@pytest.mark.parametrize("key", ["a/b", "a.b c", "✓ emoji", "%2F"])
+def test_any_session_key_works(stack: Stack, key: str) -> None:
+    session = stack.session()
+    session.key = f"{session.key} {key}"
+    session.message()
+    assert session.wait_idle()["status"] == "completed"

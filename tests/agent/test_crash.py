@@ -1,0 +1,56 @@
+"""SIGKILL of the agent or of the server in the middle of a task: it finishes, and nothing finished
+is done again.
+"""
+
+import pytest
+
+from tests.stack import Session, Stack
+from workbench import start_restate
+
+
+def _assert_finished_once(session: Session) -> None:
+    assert session.wait_idle(timeout=40)["status"] == "completed"
+    assert session.files()
+    completed = [r.label for r in session.requests() if r.status == "completed"]
+    assert len(completed) == len(set(completed)), "a finished model call was made again"
+    assert not session.has_draft()
+
+
+@pytest.mark.parametrize("step", ["plan", "write", "review"])
+def test_the_agent_is_killed(own_stack: Stack, step: str) -> None:
+    session = own_stack.session()
+    session.message()
+    session.wait_streaming(1, step)
+    own_stack.agent.kill()
+    own_stack.agent.start()
+    _assert_finished_once(session)
+
+
+@pytest.mark.parametrize("step", ["plan", "write"])
+def test_the_server_is_killed(own_stack: Stack, step: str) -> None:
+    session = own_stack.session()
+    session.message()
+    session.wait_streaming(1, step)
+    own_stack.restate.kill()
+    back = start_restate("embedded")
+    assert back.ingress_url == own_stack.restate.ingress_url
+    _assert_finished_once(session)
+
+
+def test_the_agent_is_killed_in_the_middle_of_an_interruption(own_stack: Stack) -> None:
+    session = own_stack.session()
+    first = session.message()["task_id"]
+    session.wait_streaming(1, "write")
+    own_stack.agent.kill()
+    waiting = own_stack.ingress.send(
+        "CodingAgent", "message", {"content": "Write it with Flask"}, key=session.key
+    )
+    own_stack.agent.start()
+    own_stack.admin.wait_for(waiting, "completed", timeout=40)
+    assert session.wait_idle(timeout=40)["status"] == "completed"
+    assert session.statuses() == ["interrupted", "completed"]
+    assert session.turns()[0]["task_id"] == first
+    # No token for the task whose cancellation came while the agent was away.
+    streams = [r for r in session.requests(1) if r.step == "write"]
+    assert all(r.status != "completed" or r.ended_at for r in streams)
+    assert not session.has_draft()

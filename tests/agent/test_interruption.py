@@ -1,0 +1,198 @@
+"""Rules 1 to 5 and 7: a message interrupts the task before it, wherever that is, and the old tree
+leaves nothing.
+"""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.stack import Session, Stack
+from workbench import wait_until
+
+STEPS = ["plan", "write", "review"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_message_interrupts_the_task_in_any_step(stack: Stack, step: str) -> None:
+    session = stack.session()
+    first = session.message("Write a to-do CLI")
+    session.wait_streaming(1, step)
+    second = session.message("Write it with Flask")
+    assert second["interrupted"] == first["task_id"]
+    assert session.wait_idle()["status"] == "completed"
+
+    assert session.statuses() == ["interrupted", "completed"]
+    assert "app.py" in session.files()
+    assert "todo.py" not in session.files()
+    assert not session.has_draft()
+    row = stack.admin.wait_for(first["task_id"], "completed")
+    assert row["completion_failure"] == "[409] cancelled"
+    # What the interrupted turn had planned is known to the next one.
+    plan = session.turns()[0]["plan"]
+    assert plan
+    said = session.call("get_history")[1]
+    assert (said["role"], said["turn"]) == ("assistant", 1)
+    assert said["content"].startswith("[Interrupted")
+    assert plan in said["content"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_no_token_is_generated_after_the_interruption(stack: Stack, step: str) -> None:
+    session = stack.session()
+    session.message()
+    session.wait_streaming(1, step)
+    session.message("Write it with Flask")
+    # The old tree is over when the message is accepted, and so are its streams.
+    old = session.requests(1)
+    assert all(request.status in ("completed", "hung up") for request in old)
+    sent = [request.completion_tokens for request in old]
+    session.wait_idle()
+    assert [request.completion_tokens for request in session.requests(1)] == sent
+    new = session.requests(2)
+    assert max(r.last_token_at or 0 for r in old) <= min(r.started_at for r in new)
+
+
+def test_the_whole_tree_is_over_before_the_next_begins(stack: Stack) -> None:
+    session = stack.session()
+    first = session.message()["task_id"]
+    session.wait_streaming(1, "write", calls=2)
+    second = session.message("Write it with Flask")["task_id"]
+    rows = {
+        row["id"]: row
+        for row in stack.admin.query(
+            "SELECT id, invoked_by_id, target, created_at, completed_at FROM sys_invocation "
+            f"WHERE id IN ('{first}', '{second}') OR invoked_by_id = '{first}'"
+        )
+    }
+    writers = [row for row in rows.values() if row["target"] == "CodingTask/write_file"]
+    assert len(writers) >= 2
+    # Leaves first, then the root, then the new task.
+    assert all(row["completed_at"] <= rows[first]["completed_at"] for row in writers)
+    assert rows[first]["completed_at"] <= rows[second]["created_at"]
+    assert len(stack.children(first, "Workspace/%/rollback")) == 1
+    session.wait_idle()
+
+
+def test_ten_messages_at_once(stack: Stack) -> None:
+    session = stack.session()
+    with ThreadPoolExecutor(10) as pool:
+        accepted: list[dict[str, Any]] = list(
+            pool.map(lambda n: session.message(f"Write a to-do CLI, version {n}"), range(10))
+        )
+    session.wait_idle()
+    assert sorted(a["turn"] for a in accepted) == list(range(1, 11))
+    assert session.statuses() == ["interrupted"] * 9 + ["completed"]
+    by_turn = sorted(accepted, key=lambda a: int(a["turn"]))
+    assert [a["interrupted"] for a in by_turn] == [None, *(a["task_id"] for a in by_turn[:-1])]
+    _assert_never_two_at_work(session, turns=10)
+    assert not session.has_draft()
+
+
+def test_ten_messages_one_after_the_other(stack: Stack) -> None:
+    session = stack.session()
+    for number in range(10):
+        session.message(f"Write a to-do CLI, version {number}")
+        session.wait_streaming(number + 1, "plan", tokens=1)
+    session.wait_idle()
+    assert session.statuses() == ["interrupted"] * 9 + ["completed"]
+    _assert_never_two_at_work(session, turns=10)
+
+
+def _assert_never_two_at_work(session: Session, *, turns: int) -> None:
+    spans = [
+        (min(r.started_at for r in requests), max(r.ended_at or 0 for r in requests))
+        for turn in range(1, turns + 1)
+        if (requests := session.requests(turn))
+    ]
+    assert spans, "the model has seen no request"
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+
+
+def test_a_message_after_the_answer_interrupts_nothing(stack: Stack) -> None:
+    session = stack.session()
+    session.message()
+    session.wait_idle()
+    assert session.message("Write it with Flask")["interrupted"] is None
+    session.wait_idle()
+    assert session.statuses() == ["completed", "completed"]
+
+
+def test_stop(stack: Stack) -> None:
+    session = stack.session()
+    task = session.message()["task_id"]
+    session.wait_streaming(1, "plan")
+    assert session.stop() == task
+    assert session.call("get_status")["status"] == "idle"
+    assert session.statuses() == ["interrupted"]
+    assert session.stop() is None
+    assert session.files() == {}
+
+
+def test_interrupted_tokens_are_counted(stack: Stack) -> None:
+    session = stack.session()
+    session.message()
+    session.wait_streaming(1, "plan", tokens=5)
+    session.stop()
+    wait_until(lambda: session.usage()["calls"] == 1, what="the usage to be told")
+    usage = session.usage()
+    assert usage["interrupted_calls"] == 1
+    sent = session.requests()[0].completion_tokens
+    assert 5 <= usage["completion_tokens"] <= sent
+
+
+def test_an_operator_may_cancel_twice(stack: Stack) -> None:
+    session = stack.session()
+    task = session.message()["task_id"]
+    session.wait_streaming(1, "write", calls=2)
+    stack.admin.cancel(task)
+    stack.admin.cancel(task)  # in the middle of the cleanup that the first one began
+    assert session.wait_idle()["status"] == "interrupted"
+    session.wait_no_draft()
+    assert session.files() == {}
+    assert stack.admin.wait_for(task, "completed")["completion_failure"] == "[409] cancelled"
+
+
+def test_a_late_report_touches_its_own_turn_only(stack: Stack) -> None:
+    """The fault of the upstream example: a late report of turn 1 made the third message interrupt
+    nothing.
+    """
+    session = stack.session()
+    session.message("one")
+    session.wait_streaming(1, "plan", tokens=1)
+    second = session.message("two")
+    session.wait_streaming(2, "plan", tokens=1)  # by now the report of the first task is in
+    third = session.message("three")
+    assert third["interrupted"] == second["task_id"]
+    session.wait_idle()
+    assert session.statuses() == ["interrupted", "interrupted", "completed"]
+
+
+@pytest.mark.parametrize("entries", range(1, 16, 2))
+def test_a_message_may_itself_be_cancelled_anywhere(stack: Stack, entries: int) -> None:
+    session = stack.session()
+    first = session.message()["task_id"]
+    session.wait_streaming(1, "plan", tokens=1)
+    second = stack.ingress.send("CodingAgent", "message", {"content": "two"}, key=session.key)
+
+    def far_enough() -> bool:
+        where = f"id = '{second}' AND (journal_size >= {entries} OR status = 'completed')"
+        return bool(stack.count("sys_invocation", where))
+
+    wait_until(far_enough, what=f"the second message to have {entries} journal entries", every=0)
+    stack.admin.patch(f"/invocations/{second}/cancel", allow=(409,))
+    stack.admin.wait_for(second, "completed")
+
+    # Whether it came through or not: the session is whole, and the next message finds it so.
+    third = session.message("Write it with Flask")
+    assert session.wait_idle()["status"] == "completed"
+    turns = session.turns()
+    assert [turn["turn"] for turn in turns] == list(range(1, third["turn"] + 1))
+    assert turns[0]["task_id"] == first
+    assert {turn["status"] for turn in turns[:-1]} == {"interrupted"}
+    tasks = stack.count(
+        "sys_invocation",
+        f"target = 'CodingTask/run_task' AND invoked_by_target LIKE 'CodingAgent/{session.key}/%'",
+    )
+    assert tasks == third["turn"], "a task without a turn"

@@ -1,0 +1,151 @@
+"""A running Restate server with the scripted model and the agent, and a session of the agent, as
+tests see them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from workbench import (
+    Admin,
+    AgentProcess,
+    Ingress,
+    Restate,
+    ScriptedModel,
+    start_agent,
+    start_model,
+    start_restate,
+    wait_until,
+)
+from workbench.ingress import IngressError
+from workbench.model import ModelRequest
+
+
+# Tokens per second: slow enough to interrupt in the middle of an answer, and as fast as can be when
+# there is nothing to do but wait.
+_SLOW, _FAST = 300.0, 10_000.0
+
+
+def _silent(*_: object) -> None:
+    pass
+
+
+@dataclass
+class Stack:
+    restate: Restate
+    model: ScriptedModel
+    agent: AgentProcess
+    admin: Admin
+    ingress: Ingress
+
+    @staticmethod
+    def start(*, max_attempts: int | None = None) -> Stack:
+        """Start all of it; `max_attempts` is the agent's, where its default will not do."""
+        restate = start_restate("embedded")
+        model = start_model(tokens_per_second=_SLOW, first_token_seconds=0.02)
+        assert isinstance(model, ScriptedModel)
+        env = {} if max_attempts is None else {"AGENT_MAX_ATTEMPTS": str(max_attempts)}
+        agent = start_agent(restate, model, env=env)
+        stack = Stack(
+            restate, model, agent, Admin(restate, echo=_silent), Ingress(restate, echo=_silent)
+        )
+        stack.admin.register(agent.uri)
+        return stack
+
+    def session(self) -> Session:
+        return Session(self, f"test-{uuid.uuid4().hex[:12]}")
+
+    def count(self, table: str, where: str) -> int:
+        """How many rows of an SQL table there are."""
+        return int(self.admin.query(f"SELECT count(*) AS n FROM {table} WHERE {where}")[0]["n"])
+
+    def children(self, invocation_id: str, target: str) -> list[str]:
+        """The ids of the calls of an invocation to a target (`service/handler`), oldest first."""
+        rows = self.admin.query(
+            "SELECT id FROM sys_invocation "
+            f"WHERE invoked_by_id = '{invocation_id}' AND target LIKE '{target}' "
+            "ORDER BY created_at, id"
+        )
+        return [row["id"] for row in rows]
+
+
+@dataclass
+class Session:
+    stack: Stack
+    key: str
+
+    def call(self, handler: str, body: Any = None, **options: Any) -> Any:
+        return self.stack.ingress.call("CodingAgent", handler, body, key=self.key, **options)
+
+    def message(self, content: str = "Write a to-do CLI", **options: Any) -> dict[str, Any]:
+        """Send a message; `turn`, `task_id` and `interrupted` come back."""
+        self.stack.model.set(tokens_per_second=_SLOW)
+        accepted: dict[str, Any] = self.call("message", {"content": content}, **options)
+        return accepted
+
+    def stop(self) -> str | None:
+        interrupted: str | None = self.call("stop")["interrupted"]
+        return interrupted
+
+    def turns(self) -> list[dict[str, Any]]:
+        turns: list[dict[str, Any]] = self.call("get_turns")
+        return turns
+
+    def statuses(self) -> list[str]:
+        return [turn["status"] for turn in self.turns()]
+
+    def files(self) -> dict[str, str]:
+        files: dict[str, str] = self.stack.ingress.call("Workspace", "read_files", key=self.key)
+        return files
+
+    def usage(self) -> dict[str, int]:
+        usage: dict[str, int] = self.stack.ingress.call("UsageMeter", "get_usage", key=self.key)
+        return usage
+
+    def requests(self, turn: int | None = None) -> list[ModelRequest]:
+        """The calls of this session that the model has seen, oldest first."""
+        return self.stack.model.requests(f"{self.key}/" if turn is None else f"{self.key}/{turn}/")
+
+    def wait_idle(self, timeout: float = 20.0) -> dict[str, Any]:
+        """Let the model hurry, and wait until no task is at work; the newest turn comes back."""
+        self.stack.model.set(tokens_per_second=_FAST)
+
+        def idle() -> bool:
+            return bool(self.call("get_status")["status"] == "idle")
+
+        wait_until(idle, what=f"session {self.key} to be idle", timeout=timeout)
+        return self.turns()[-1]
+
+    def wait_streaming(self, turn: int, step: str, tokens: int = 3, calls: int = 1) -> None:
+        """Wait until the model is in the middle of `calls` answers to steps of a kind (plan, write,
+        review).
+        """
+
+        def streaming() -> bool:
+            return (
+                sum(
+                    r.step == step and r.status == "streaming" and r.completion_tokens >= tokens
+                    for r in self.requests(turn)
+                )
+                >= calls
+            )
+
+        wait_until(streaming, what=f"{calls} {step} call(s) of turn {turn} to stream")
+
+    def wait_no_draft(self) -> None:
+        """Wait until the workspace holds no draft."""
+        wait_until(
+            lambda: not self.stack.count("state", self._workspace("draft")),
+            what=f"the draft of {self.key} to be gone",
+        )
+
+    def has_draft(self) -> bool:
+        return bool(self.stack.count("state", self._workspace("draft")))
+
+    def _workspace(self, key: str) -> str:
+        return f"service_name = 'Workspace' AND service_key = '{self.key}' AND key = '{key}'"
+
+
+__all__ = ["IngressError", "Session", "Stack"]
