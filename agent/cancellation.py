@@ -18,6 +18,7 @@ __all__ = [
     "Cancelled",
     "cancellation_point",
     "ended",
+    "ended_within",
     "is_cancellation",
     "is_kill",
     "result_of",
@@ -59,6 +60,19 @@ async def result_of(future: RestateDurableFuture[T]) -> T:
     except TerminalError:
         raise Cancelled from None
     return await future
+
+
+async def ended_within(ctx: Context, limit: timedelta, future: RestateDurableFuture[Any]) -> bool:
+    """Whether a future has a result or a failure after `limit` at most.
+
+    Raises:
+        Cancelled: this invocation was cancelled.
+    """
+    try:
+        done, _ = await restate.wait_completed(future, ctx.sleep(limit))
+    except TerminalError:
+        raise Cancelled from None
+    return future in done
 
 
 async def ended(future: RestateDurableFuture[T]) -> T:

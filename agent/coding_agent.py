@@ -6,8 +6,11 @@ writes the same few bytes in a long session as in a short one, and a late report
 touch turn 6 only.
 """
 
+from datetime import timedelta
+
 from restate import ObjectContext, ObjectSharedContext, TerminalError, VirtualObject
 
+from agent.cancellation import ended_within
 from agent.checked_input import checked
 from agent.coding_task import run_task, watch
 from agent.contracts import (
@@ -38,6 +41,9 @@ __all__ = [
 
 # How many turns the model is shown.
 _WINDOW = 20
+
+# How long a cancelled task may take before it is cancelled again.
+_PATIENCE = timedelta(seconds=5)
 
 # State is fetched key by key, as asked for: a session has one key per turn, and most handlers need
 # few of them.
@@ -115,8 +121,12 @@ async def _interrupt(ctx: ObjectContext, newest: int) -> str | None:
     turn = await _turn(ctx, newest)
     if turn is None or turn.status != "running":
         return None
-    ctx.cancel_invocation(turn.task_id)
     task = ctx.attach_invocation(turn.task_id, type_hint=TaskResult)
+    ctx.cancel_invocation(turn.task_id)
+    while not await ended_within(ctx, _PATIENCE, task):
+        # While its code could not be reached the task may have been paused again. A cancellation
+        # wakes it; one too many does no harm.
+        ctx.cancel_invocation(turn.task_id)
     outcome = await outcome_of(task, turn=turn.turn, task_id=turn.task_id)
     # The task's own report waits behind this handler, and will find the turn closed.
     _close(ctx, turn, outcome)

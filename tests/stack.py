@@ -22,7 +22,6 @@ from workbench import (
 from workbench.ingress import IngressError
 from workbench.model import ModelRequest
 
-
 # Tokens per second: slow enough to interrupt in the middle of an answer, and as fast as can be when
 # there is nothing to do but wait.
 _SLOW, _FAST = 300.0, 10_000.0
