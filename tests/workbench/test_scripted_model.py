@@ -1,0 +1,691 @@
+"""The scripted model, through the client that the agent uses: its wire format, its pace, what it
+records, and its faults."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from workbench import process
+from workbench.errors import WorkbenchError
+from workbench.model import ModelRequest, Provider, ScriptedModel, start_model
+from workbench.scripted_model import tokens
+from workbench.waiting import wait_until
+
+pytestmark = pytest.mark.anyio
+
+KEY = "sk-not-to-be-seen"
+FAST = 50_000.0
+LABEL = "X-Client-Request-Id"
+
+# No proxy and no certificates: the model is on loopback, and loading them takes 20 ms a client.
+HTTP = httpx.Client(trust_env=False, verify=False, limits=httpx.Limits(max_keepalive_connections=0))
+
+
+@pytest.fixture(scope="module")
+def running_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedModel]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBENCH_HOME", str(tmp_path_factory.mktemp("home")))
+        model = start_model()
+        assert isinstance(model, ScriptedModel)
+        yield model
+        model.stop()
+
+
+@pytest.fixture
+def model(running_model: ScriptedModel) -> ScriptedModel:
+    running_model.mend()
+    running_model.set(tokens_per_second=FAST, first_token_seconds=0)
+    return running_model
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def client(model: ScriptedModel) -> AsyncIterator[AsyncOpenAI]:
+    http = DefaultAsyncHttpxClient(trust_env=False, verify=False)
+    async with AsyncOpenAI(
+        api_key=KEY, base_url=model.base_url, max_retries=0, http_client=http
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def label(request: pytest.FixtureRequest) -> str:
+    """A label of the test's own, by which it finds its requests among all."""
+    return f"{request.node.name.partition('[')[0]}-{time.monotonic_ns()}/1/plan"
+
+
+async def open_stream(
+    client: AsyncOpenAI, label: str, prompt: str = "Hello", *, timeout: float = 30
+) -> openai.AsyncStream[ChatCompletionChunk]:
+    return await client.chat.completions.create(
+        model="any",
+        messages=[{"role": "user", "content": prompt}],
+        stream=True,
+        extra_headers={LABEL: label},
+        timeout=timeout,
+    )
+
+
+async def read(stream: openai.AsyncStream[ChatCompletionChunk], limit: int = 10**6) -> list[str]:
+    """Read the stream's tokens, `limit` of them at most."""
+    found: list[str] = []
+    async for chunk in stream:
+        found += [c.delta.content for c in chunk.choices if c.delta.content]
+        if len(found) >= limit:
+            break
+    return found
+
+
+def ended(model: ScriptedModel, label: str) -> ModelRequest:
+    def check() -> ModelRequest | None:
+        (request,) = model.requests(label)
+        return request if request.ended_at else None
+
+    found = wait_until(check, what=f"the end of {label}", timeout=5, every=0.005)
+    assert found
+    return found
+
+
+def post(model: ScriptedModel, body: Any, **headers: str) -> httpx.Response:
+    return HTTP.post(
+        f"{model.base_url}/chat/completions",
+        content=body if isinstance(body, bytes) else json.dumps(body),
+        headers={"Authorization": f"Bearer {KEY}", **headers},
+    )
+
+
+CHAT = {"model": "any", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+# ---- the wire format
+
+
+def events(response: httpx.Response) -> list[str]:
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.text.endswith("\n\n")
+    return [line.removeprefix("data: ") for line in response.text.split("\n\n")[:-1]]
+
+
+def test_a_stream_has_openais_chunks_in_openais_order(model: ScriptedModel) -> None:
+    body = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
+    *raw, done = events(post(model, body))
+    assert done == "[DONE]"
+    chunks = [ChatCompletionChunk.model_validate_json(event) for event in raw]
+    role, *deltas, finish, usage = chunks
+    assert {(c.id, c.model, c.object) for c in chunks} == {
+        (role.id, "any", "chat.completion.chunk")
+    }
+    assert (role.choices[0].delta.role, role.choices[0].delta.content) == ("assistant", "")
+    assert all(c.choices[0].finish_reason is None for c in [role, *deltas])
+    assert (finish.choices[0].finish_reason, finish.choices[0].delta.content) == ("stop", None)
+    assert usage.choices == []
+    assert usage.usage
+    assert usage.usage.completion_tokens == len(deltas) > 20
+    assert usage.usage.total_tokens == len(deltas) + usage.usage.prompt_tokens
+    assert all(json.loads(event)["usage"] is None for event in raw[:-1])
+    text = "".join(c.choices[0].delta.content or "" for c in deltas)
+    assert tokens.split(text) == [c.choices[0].delta.content for c in deltas]
+
+
+def test_usage_comes_only_when_asked_for(model: ScriptedModel) -> None:
+    *raw, _ = events(post(model, {**CHAT, "stream": True}))
+    assert not any("usage" in json.loads(event) for event in raw)
+
+
+async def test_an_answer_without_streaming_says_the_same(
+    model: ScriptedModel, client: AsyncOpenAI, label: str
+) -> None:
+    streamed = await read(await open_stream(client, label))
+    whole = ChatCompletion.model_validate(post(model, CHAT).json())
+    assert whole.choices[0].message.content == "".join(streamed)
+    assert whole.choices[0].finish_reason == "stop"
+    assert whole.usage
+    assert whole.usage.completion_tokens == len(streamed)
+
+
+@pytest.mark.parametrize("parameter", ["max_tokens", "max_completion_tokens"])
+def test_the_answer_ends_at_the_most_tokens_allowed(model: ScriptedModel, parameter: str) -> None:
+    answer = ChatCompletion.model_validate(post(model, {**CHAT, parameter: 5}).json())
+    assert answer.choices[0].finish_reason == "length"
+    assert len(tokens.split(answer.choices[0].message.content or "")) == 5
+
+
+@pytest.mark.parametrize("text", ["", " \n", "def f(x):\n    return x  # é\n", "«a» --b\t\n\nc_1"])
+def test_tokens_joined_are_the_text(text: str) -> None:
+    assert "".join(tokens.split(text)) == text
+    assert len(tokens.split(text)) == tokens.count(text)
+
+
+async def test_models(client: AsyncOpenAI) -> None:
+    assert [m.id async for m in client.models.list()] == ["scripted"]
+    assert (await client.models.retrieve("scripted")).owned_by == "workbench"
+    with pytest.raises(openai.NotFoundError, match="'other' does not exist"):
+        await client.models.retrieve("other")
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "message"),
+    [
+        (b"{", None, "could not parse the JSON body"),
+        (b"\xff", None, "could not parse the JSON body"),
+        ([], None, "valid dictionary"),
+        ({"model": "any"}, "messages", "messages: Field required"),
+        ({"messages": CHAT["messages"]}, "model", "model: Field required"),
+        ({**CHAT, "messages": []}, "messages", "at least 1 item"),
+        ({**CHAT, "messages": [{"role": "oracle", "content": ""}]}, "messages[0].role", "'system'"),
+        ({**CHAT, "n": 2}, "n", "Input should be 1"),
+        ({**CHAT, "stream_options": {}}, None, "only allowed when 'stream' is enabled"),
+    ],
+)
+def test_a_wrong_request_is_a_400_that_names_the_fault(
+    model: ScriptedModel, label: str, body: Any, param: str | None, message: str
+) -> None:
+    response = post(model, body, **{LABEL: label})
+    error = response.json()["error"]
+    assert (response.status_code, error["type"]) == (400, "invalid_request_error")
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["param"] == param
+    assert message in error["message"]
+    request = ended(model, label)
+    assert (request.status, request.http_status) == ("refused", 400)
+
+
+@pytest.mark.parametrize("value", ["", "Basic abc", "Bearer"])
+def test_a_request_without_a_key_is_a_401(model: ScriptedModel, value: str) -> None:
+    response = post(model, CHAT, Authorization=value)
+    assert response.status_code == 401
+    assert "didn't provide an API key" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("bad", ["x" * 513, "caf\u00e9"])
+def test_a_label_that_openai_would_refuse_is_a_400(model: ScriptedModel, bad: str) -> None:
+    headers = {LABEL.encode(): bad.encode("latin-1"), b"Authorization": b"Bearer x"}
+    url = f"{model.base_url}/chat/completions"
+    response = HTTP.post(url, json=CHAT, headers=headers)
+    assert response.status_code == 400
+    assert LABEL in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("POST", "/v1/responses", 404), ("GET", "/", 404), ("GET", "/v1/chat/completions", 405)],
+)
+def test_other_addresses_answer_in_openais_shape(
+    model: ScriptedModel, method: str, path: str, status: int
+) -> None:
+    url = model.base_url.removesuffix("/v1") + path
+    response = HTTP.request(method, url)
+    assert response.status_code == status
+    assert f"{method} {path}" in response.json()["error"]["message"]
+
+
+# ---- the pace
+
+
+@pytest.mark.parametrize("rate", [100.0, 3_000.0])
+async def test_tokens_come_at_the_rate_that_was_set(
+    model: ScriptedModel, client: AsyncOpenAI, label: str, rate: float
+) -> None:
+    model.set(tokens_per_second=rate, first_token_seconds=0.1)
+    count = len(await read(await open_stream(client, label)))
+    request = ended(model, label)
+    assert request.completion_tokens == count
+    assert request.first_token_at
+    assert request.last_token_at
+    assert 0.1 <= request.first_token_at - request.started_at < 0.3
+    # A busy machine delays tokens, but the clock is caught up with; it is never overtaken.
+    expected = (count - 1) / rate
+    assert expected * 0.8 <= request.last_token_at - request.first_token_at < expected + 0.3
+
+
+async def test_a_new_rate_holds_for_a_stream_under_way(
+    model: ScriptedModel, client: AsyncOpenAI, label: str
+) -> None:
+    model.set(tokens_per_second=5)
+    stream = await open_stream(client, label)
+    first = await read(stream, limit=1)
+    model.set(tokens_per_second=FAST)
+    rest = await asyncio.wait_for(read(stream), timeout=2)
+    assert ended(model, label).completion_tokens == len(first) + len(rest)
+
+
+async def test_streams_side_by_side_are_counted_apart(
+    model: ScriptedModel, client: AsyncOpenAI, label: str
+) -> None:
+    model.set(tokens_per_second=500)
+    labels = [f"{label}/{number}" for number in range(8)]
+    streams = await asyncio.gather(*(open_stream(client, each) for each in labels))
+    # The first four are read to their ends, the others hang up after fewer and fewer tokens.
+    limits = [10**6] * 4 + [12, 9, 6, 3]
+
+    async def read_and_close(number: int) -> list[str]:
+        async with streams[number] as stream:
+            return await read(stream, limits[number])
+
+    found = await asyncio.gather(*map(read_and_close, range(8)))
+    requests = [ended(model, each) for each in labels]
+    assert [r.status for r in requests] == ["completed"] * 4 + ["hung up"] * 4
+    sent = [request.completion_tokens for request in requests]
+    assert sent[:4] == [len(each) for each in found[:4]]
+    for count, limit in zip(sent[4:], limits[4:], strict=True):
+        assert limit <= count < len(found[0])
+
+
+# ---- hanging up
+
+
+async def test_a_hang_up_stops_the_stream_at_once_and_is_recorded(
+    model: ScriptedModel, client: AsyncOpenAI, label: str
+) -> None:
+    model.set(tokens_per_second=100)
+    stream = await open_stream(client, label)
+    await read(stream, limit=10)
+    hung_up_at = time.time()
+    await stream.close()
+    request = ended(model, label)
+    assert request.status == "hung up"
+    assert 10 <= request.completion_tokens <= 13
+    assert request.ended_at
+    assert request.ended_at - hung_up_at < 0.25
+
+
+async def test_a_hang_up_is_seen_between_two_tokens_not_at_the_next_one(
+    model: ScriptedModel, client: AsyncOpenAI, label: str
+) -> None:
+    model.set(tokens_per_second=0.1)
+    stream = await open_stream(client, label)
+    assert len(await read(stream, limit=1)) == 1
+    await stream.close()
+    request = ended(model, label)  # the next token would come in ten seconds
+    assert (request.status, request.completion_tokens) == ("hung up", 1)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_hang_up_before_the_first_token(
+    model: ScriptedModel, client: AsyncOpenAI, label: str, stream: bool
+) -> None:
+    model.set(first_token_seconds=60)
+    task = asyncio.create_task(
+        client.chat.completions.create(
+            model="any",
+            messages=[{"role": "user", "content": "Hello"}],
+            stream=stream,
+            extra_headers={LABEL: label},
+        )
+    )
+    await asyncio.to_thread(
+        wait_until, lambda: model.requests(label), what="the request", timeout=5
+    )
+    if stream:
+        await (await task).close()  # type: ignore[union-attr]
+    else:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    request = ended(model, label)
+    assert (request.status, request.completion_tokens) == ("hung up", 0)
+    assert request.first_token_at is None
+
+
+def test_a_hang_up_in_the_middle_of_the_request(model: ScriptedModel, label: str) -> None:
+    url = httpx.URL(model.base_url)
+    with socket.create_connection((url.host, url.port or 0)) as connection:
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: {url.host}\r\n{LABEL}: {label}\r\n"
+            f"Authorization: Bearer {KEY}\r\nContent-Length: 1000\r\n\r\n{{"
+        )
+        connection.sendall(head.encode())
+        wait_until(lambda: model.requests(label), what="the request", timeout=5)
+    assert ended(model, label).status == "hung up"
+
+
+# ---- records
+
+
+async def test_a_request_is_recorded_with_its_counts_and_times(
+    model: ScriptedModel, client: AsyncOpenAI, label: str
+) -> None:
+    before = time.time()
+    stream = await open_stream(client, label, "Three short words")
+    count = len(await read(stream))
+    request = ended(model, label)
+    assert (request.label, request.step) == (label, "other")
+    assert (request.status, request.http_status) == ("completed", 200)
+    assert (request.prompt_tokens, request.completion_tokens) == (3, count)
+    assert request.first_token_at
+    assert request.last_token_at
+    assert request.ended_at
+    times = [request.started_at, request.first_token_at, request.last_token_at, request.ended_at]
+    assert times == sorted(times)
+    assert before - 0.1 < times[0] <= times[3] < time.time() + 0.1
+
+
+async def test_a_request_is_closed_in_the_record_when_its_end_arrives(
+    model: ScriptedModel, client: AsyncOpenAI, label: str
+) -> None:
+    for number in range(20):
+        await read(await open_stream(client, f"{label}/{number}"))
+        (request,) = model.requests(f"{label}/{number}")
+        assert request.status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("first_line", "step"),
+    [
+        ("You plan a small Python program.", "plan"),
+        ("You write one file of a small Python program.", "write"),
+        ("You review a small Python program.", "review"),
+        ("You plan a small Python program", "other"),
+    ],
+)
+def test_the_step_is_told_by_the_system_messages_first_line(
+    model: ScriptedModel, label: str, first_line: str, step: str
+) -> None:
+    system = {"role": "system", "content": f"{first_line}\nBe brief."}
+    body = {**CHAT, "messages": [system, {"role": "user", "content": "Hello"}]}
+    post(model, body, **{LABEL: label})
+    assert ended(model, label).step == step
+
+
+def test_requests_are_listed_by_prefix_and_can_be_cleared(model: ScriptedModel, label: str) -> None:
+    for name in ("a/1", "a/2", "b/1"):
+        post(model, CHAT, **{LABEL: f"{label}/{name}"})
+    assert [r.label for r in model.requests(f"{label}/a/")] == [f"{label}/a/1", f"{label}/a/2"]
+    numbers = [r.number for r in model.requests(label)]
+    assert numbers == sorted(set(numbers))
+    url = model.base_url.removesuffix("/v1") + "/control/requests"
+    assert HTTP.delete(url).status_code == 204
+    assert model.requests() == []
+    post(model, CHAT, **{LABEL: label})
+    assert model.requests()[0].number == numbers[-1] + 1
+
+
+def test_neither_key_nor_prompt_is_kept(model: ScriptedModel) -> None:
+    post(model, {**CHAT, "messages": [{"role": "user", "content": "a very private prompt"}]})
+    running = process.find("model")
+    assert running
+    kept = repr(model.requests()) + Path(running.log).read_text()
+    assert KEY not in kept
+    assert "private" not in kept
+
+
+# ---- faults
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "exception"),
+    [
+        ("outage", 503, openai.InternalServerError),
+        ("server_error", 500, openai.InternalServerError),
+        ("rate_limit", 429, openai.RateLimitError),
+        ("unauthorized", 401, openai.AuthenticationError),
+        ("forbidden", 403, openai.PermissionDeniedError),
+        ("not_found", 404, openai.NotFoundError),
+        ("bad_request", 400, openai.BadRequestError),
+        ("unprocessable", 422, openai.UnprocessableEntityError),
+    ],
+)
+async def test_a_refusal_is_the_right_error_of_the_client(
+    model: ScriptedModel,
+    client: AsyncOpenAI,
+    label: str,
+    kind: str,
+    status: int,
+    exception: type[openai.APIStatusError],
+) -> None:
+    model.fail(kind)
+    with pytest.raises(exception) as caught:
+        await open_stream(client, label)
+    assert caught.value.status_code == status
+    assert isinstance(caught.value.body, dict)
+    assert set(caught.value.body) == {"message", "type", "param", "code"}
+    request = ended(model, label)
+    assert (request.status, request.http_status) == ("refused", status)
+    assert request.completion_tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "header"),
+    [
+        ("rate_limit", None, "1"),
+        ("rate_limit", 0.25, "0.25"),
+        ("outage", 2, "2"),
+        ("outage", None, None),
+    ],
+)
+def test_retry_after(
+    model: ScriptedModel, kind: str, seconds: float | None, header: str | None
+) -> None:
+    model.fail(kind, retry_after=seconds)
+    assert post(model, CHAT).headers.get("retry-after") == header
+
+
+@pytest.mark.parametrize("after_tokens", [0, 7])
+async def test_a_cut_stream_ends_in_a_connection_error(
+    model: ScriptedModel, client: AsyncOpenAI, label: str, after_tokens: int
+) -> None:
+    model.fail("cut", after_tokens=after_tokens)
+    stream = await open_stream(client, label)
+    with pytest.raises(openai.APIConnectionError):
+        await read(stream)
+    request = ended(model, label)
+    assert (request.status, request.completion_tokens) == ("cut", after_tokens)
+
+
+def test_a_cut_without_streaming_breaks_the_answer_off(model: ScriptedModel) -> None:
+    model.fail("cut")
+    with pytest.raises(httpx.RemoteProtocolError):
+        post(model, CHAT)
+
+
+async def test_an_empty_stream(model: ScriptedModel, client: AsyncOpenAI, label: str) -> None:
+    model.fail("empty")
+    stream = await open_stream(client, label)
+    chunks = [chunk async for chunk in stream]
+    assert [c.choices[0].finish_reason for c in chunks] == [None, "stop"]
+    assert not any(c.choices[0].delta.content for c in chunks)
+    request = ended(model, label)
+    assert (request.status, request.completion_tokens) == ("completed", 0)
+
+
+async def test_a_hanging_stream_lasts_until_the_client_gives_up(
+    model: ScriptedModel, client: AsyncOpenAI, label: str
+) -> None:
+    model.fail("hang")
+    stream = await open_stream(client, label, timeout=0.2)
+    with pytest.raises(openai.APITimeoutError):
+        await read(stream)
+    request = ended(model, label)
+    assert (request.status, request.completion_tokens) == ("hung up", 0)
+
+
+async def test_a_refused_connection_gets_no_answer(
+    model: ScriptedModel, client: AsyncOpenAI, label: str
+) -> None:
+    model.fail("refuse", times=1)
+    with pytest.raises(openai.APIConnectionError):
+        await open_stream(client, label)
+    request = ended(model, label)
+    assert (request.status, request.http_status) == ("refused", None)
+    assert await read(await open_stream(client, f"{label}/again"))
+
+
+def test_a_fault_mends_itself_after_so_many_times(model: ScriptedModel) -> None:
+    model.fail("outage", times=2)
+    assert [post(model, CHAT).status_code for _ in range(4)] == [503, 503, 200, 200]
+
+
+def test_a_fault_lasts_until_it_is_mended_and_a_new_one_replaces_it(model: ScriptedModel) -> None:
+    model.fail("outage")
+    assert post(model, CHAT).status_code == 503
+    model.fail("unauthorized")
+    assert [post(model, CHAT).status_code for _ in range(3)] == [401, 401, 401]
+    model.mend()
+    assert post(model, CHAT).status_code == 200
+
+
+def test_a_fault_hits_only_what_it_is_to_match(model: ScriptedModel) -> None:
+    def said(content: str) -> dict[str, Any]:
+        earlier = [{"role": "user", "content": "Red"}, {"role": "assistant", "content": "Red"}]
+        return {**CHAT, "messages": [*earlier, {"role": "user", "content": content}]}
+
+    model.fail("outage", times=2, match="Red")
+    assert post(model, said("Green"), **{LABEL: "other/1/plan"}).status_code == 200
+    assert post(model, said("Make it Red"), **{LABEL: "other/1/plan"}).status_code == 503
+    assert post(model, said("Green"), **{LABEL: "Red-session/1/plan"}).status_code == 503
+    assert post(model, said("Red"), **{LABEL: "other/1/plan"}).status_code == 200
+
+
+# ---- the control API's own errors, and the handle
+
+
+def test_an_unknown_fault_is_refused_by_naming_the_kinds(model: ScriptedModel) -> None:
+    with pytest.raises(WorkbenchError, match=r"'outage', .*'refuse'"):
+        model.fail("thunderstorm")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "cut", "retry_after": 1}, "retry_after goes with"),
+        ({"kind": "outage", "after_tokens": 1}, "after_tokens goes with"),
+        ({"kind": "outage", "times": 0}, "times: Input should be greater than 0"),
+        ({"kind": "outage", "match": ""}, "match: String should have at least 1 character"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    model: ScriptedModel, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(WorkbenchError, match=message):
+        model.fail(**options)
+    assert post(model, CHAT).status_code == 200
+
+
+def test_a_rate_of_nothing_is_refused(model: ScriptedModel) -> None:
+    with pytest.raises(WorkbenchError, match="tokens_per_second: Input should be greater than 0"):
+        model.set(tokens_per_second=0, first_token_seconds=5)
+    url = model.base_url.removesuffix("/v1") + "/control/settings"
+    settings = HTTP.get(url).json()
+    assert settings == {"tokens_per_second": FAST, "first_token_seconds": 0}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "fields"),
+    [
+        ("PUT", "fault", "kind, times, match, retry_after, after_tokens"),
+        ("PATCH", "settings", "tokens_per_second, first_token_seconds"),
+    ],
+)
+def test_an_unknown_field_is_refused_by_naming_the_fields(
+    model: ScriptedModel, method: str, path: str, fields: str
+) -> None:
+    url = model.base_url.removesuffix("/v1") + f"/control/{path}"
+    body = {"kind": "outage", "speed": 3}
+    response = HTTP.request(method, url, json=body)
+    assert response.status_code == 400
+    message = response.json()["error"]["message"]
+    assert "speed: Extra inputs are not permitted." in message
+    assert message.endswith(f"The fields are: {fields}.")
+
+
+def test_start_finds_the_running_model_fast_and_whole_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    first = start_model()
+    assert isinstance(first, ScriptedModel)
+    try:
+        first.set(tokens_per_second=1, first_token_seconds=60)
+        first.fail("outage")
+        second = start_model(first_token_seconds=0)
+        assert second.base_url == first.base_url
+        assert isinstance(second, ScriptedModel)
+        assert post(second, CHAT).status_code == 200
+    finally:
+        first.stop()
+    with pytest.raises(WorkbenchError, match=r"does not answer .* start_model\(\)"):
+        first.requests()
+    third = start_model()
+    third.stop()
+    assert process.find("model") is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "base_url"),
+    [
+        ({"OPENAI_API_KEY": KEY}, "https://api.openai.com/v1"),
+        ({"OPENAI_BASE_URL": "http://models.example/v1"}, "http://models.example/v1"),
+    ],
+)
+def test_with_a_provider_nothing_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], base_url: str
+) -> None:
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    provider = start_model(tokens_per_second=10)
+    assert isinstance(provider, Provider)
+    assert (provider.scripted, provider.base_url) == (False, base_url)
+    for act in (provider.mend, provider.requests, lambda: provider.fail("cut"), provider.set):
+        with pytest.raises(WorkbenchError, match="Unset OPENAI_API_KEY and OPENAI_BASE_URL"):
+            act()
+    provider.stop()
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- the process
+
+
+def test_a_taken_port_is_an_error_that_names_the_way_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "workbench.scripted_model", "--port", str(port)]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert result.returncode == 1
+    assert (
+        result.stderr
+        == f"Cannot listen on 127.0.0.1:{port}: Address already in use. Try --port 0.\n"
+    )
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "workbench.scripted_model"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with child:
+        yield child
+        child.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_the_middle_of_a_stream(
+    child: subprocess.Popen[str], number: signal.Signals
+) -> None:
+    assert child.stdout
+    url = child.stdout.readline().split()[-1]
+    headers = {"Authorization": "Bearer x"}
+    body = {**CHAT, "stream": True}
+    with HTTP.stream("POST", f"{url}/chat/completions", json=body, headers=headers) as response:
+        assert "assistant" in next(response.iter_text())
+        child.send_signal(number)
+        assert child.wait(timeout=2) == -number
+    assert child.stdout.read() == ""

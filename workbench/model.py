@@ -1,0 +1,190 @@
+"""The chat model behind the lessons: the scripted one, started here, or a real provider.
+
+A lesson says `model = start_model()` and goes on the same way with either; only what no provider
+offers (a settable rate, faults on demand, a record of each request) needs the scripted one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import httpx
+
+from workbench import process
+from workbench.errors import WorkbenchError
+from workbench.home import exclusive, home
+from workbench.scripted_model.records import ModelRequest
+
+__all__ = ["ModelRequest", "Provider", "ScriptedModel", "start_model"]
+
+_NAME = "model"
+_OPENAI_URL = "https://api.openai.com/v1"  # where the OpenAI client goes unless told otherwise
+_TOKENS_PER_SECOND = 250.0
+_FIRST_TOKEN_SECONDS = 0.05
+
+
+class ScriptedModel:
+    """A handle on the running scripted model. Every method but `stop` is one call to it, and raises
+    WorkbenchError if the model is gone or refuses the arguments."""
+
+    scripted = True
+
+    def __init__(self, running: process.Running, port: int) -> None:
+        self._running = running
+        self._url = f"http://127.0.0.1:{port}"
+        # Not through the environment's proxies, for the model is on this machine; and no connection
+        # is kept, so that nothing has to be closed in the end.
+        self._http = httpx.Client(
+            base_url=f"{self._url}/control/",
+            trust_env=False,
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
+
+    def __str__(self) -> str:
+        return f"scripted model · {self.base_url}"
+
+    @property
+    def base_url(self) -> str:
+        return f"{self._url}/v1"
+
+    def set(
+        self, *, tokens_per_second: float | None = None, first_token_seconds: float | None = None
+    ) -> None:
+        """Change the rate, for streams under way from their next token on. None changes nothing."""
+        settings = {
+            "tokens_per_second": tokens_per_second,
+            "first_token_seconds": first_token_seconds,
+        }
+        self._call("PATCH", "settings", {k: v for k, v in settings.items() if v is not None})
+
+    def fail(
+        self,
+        kind: str,
+        *,
+        times: int | None = None,
+        retry_after: float | None = None,
+        match: str | None = None,
+        after_tokens: int | None = None,
+    ) -> None:
+        """Make requests fail from now on, in place of any earlier fault.
+
+        `kind`: outage (503), server_error (500), rate_limit (429), unauthorized (401), forbidden
+        (403), not_found (404), bad_request (400), unprocessable (422), cut (the stream breaks off
+        after `after_tokens`), empty, hang, or refuse (the connection is closed unanswered).
+        `times`: how many requests; None means until `mend()`. `match`: only requests with this text
+        in their label or in their last user message. `retry_after`: seconds, for a rate_limit.
+        """
+        self._call(
+            "PUT",
+            "fault",
+            {
+                "kind": kind,
+                "times": times,
+                "retry_after": retry_after,
+                "match": match,
+                "after_tokens": after_tokens,
+            },
+        )
+
+    def mend(self) -> None:
+        """Answer again."""
+        self._call("DELETE", "fault")
+
+    def requests(self, label_prefix: str = "") -> list[ModelRequest]:
+        """The requests so far whose label begins so (`"my-session/3/"`), in order of arrival."""
+        found = self._call("GET", "requests", prefix=label_prefix).json()
+        return [ModelRequest(**request) for request in found]
+
+    def stop(self) -> None:
+        self._running.stop()
+
+    def _call(
+        self, method: str, what: str, json: dict[str, Any] | None = None, **params: str
+    ) -> httpx.Response:
+        try:
+            response = self._http.request(method, what, json=json, params=params)
+        except httpx.HTTPError as error:
+            raise WorkbenchError(
+                f"The scripted model at {self.base_url} does not answer ({type(error).__name__}). "
+                "Start it again with start_model()."
+            ) from error
+        if response.is_error:
+            raise WorkbenchError(f"Scripted model: {response.json()['error']['message']}")
+        return response
+
+
+class Provider:
+    """A real model, reached with the environment's OPENAI_API_KEY and OPENAI_BASE_URL."""
+
+    scripted = False
+
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url
+
+    def __str__(self) -> str:
+        return f"model provider · {self.base_url}"
+
+    def set(
+        self, *, tokens_per_second: float | None = None, first_token_seconds: float | None = None
+    ) -> None:
+        self._needs_the_scripted_model("Setting the rate of the model")
+
+    def fail(
+        self,
+        kind: str,
+        *,
+        times: int | None = None,
+        retry_after: float | None = None,
+        match: str | None = None,
+        after_tokens: int | None = None,
+    ) -> None:
+        self._needs_the_scripted_model("Making the model fail")
+
+    def mend(self) -> None:
+        self._needs_the_scripted_model("Mending the model")
+
+    def requests(self, label_prefix: str = "") -> list[ModelRequest]:
+        self._needs_the_scripted_model("Listing the model's requests")
+
+    def stop(self) -> None:
+        """Do nothing: nothing was started."""
+
+    def _needs_the_scripted_model(self, what: str) -> NoReturn:
+        raise WorkbenchError(
+            f"{what} needs the scripted model, but the provider at {self.base_url} is in use.\n"
+            "Unset OPENAI_API_KEY and OPENAI_BASE_URL, then start again."
+        )
+
+
+def start_model(
+    *,
+    tokens_per_second: float = _TOKENS_PER_SECOND,
+    first_token_seconds: float = _FIRST_TOKEN_SECONDS,
+) -> ScriptedModel | Provider:
+    """Start the scripted model, or find it running; it then has these settings and no fault.
+
+    With OPENAI_API_KEY or OPENAI_BASE_URL in the environment nothing is started, and the settings
+    have no meaning. Raises WorkbenchError, with the end of the log, if it does not come up.
+    """
+    if os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"):
+        return Provider(os.environ.get("OPENAI_BASE_URL") or _OPENAI_URL)
+    with exclusive(_NAME):
+        running = process.find(_NAME) or _start()
+        port_file = Path(running.extra["port_file"])
+        # It listens before it writes the file, so whoever has read the port can connect.
+        running.wait_ready(port_file.exists)
+    model = ScriptedModel(running, int(port_file.read_text()))
+    # An earlier lesson may have left it slow, or broken in the middle of a scenario.
+    model.mend()
+    model.set(tokens_per_second=tokens_per_second, first_token_seconds=first_token_seconds)
+    return model
+
+
+def _start() -> process.Running:
+    port_file = home() / "model.port"
+    port_file.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "workbench.scripted_model", "--port-file", str(port_file)]
+    return process.start(_NAME, command, env={}, extra={"port_file": str(port_file)})

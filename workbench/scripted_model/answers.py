@@ -1,0 +1,95 @@
+"""What the model answers: which step of the agent is asking, about which program.
+
+The first line of the system message tells the step. The words of the user's last request choose the
+program when it is planned; the later steps recognise the plan by its summary, so that a README
+that mentions Flask does not turn the review into one of the Flask app.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+
+from workbench.scripted_model.catalog import GREETER, PROGRAMS, Program
+from workbench.scripted_model.records import Step
+from workbench.scripted_model.wire import Message
+
+_STEPS: dict[str, Step] = {
+    "You plan a small Python program.": "plan",
+    "You write one file of a small Python program.": "write",
+    "You review a small Python program.": "review",
+}
+_FILE_LINE = re.compile(r"^File: *(\S+) *$", re.MULTILINE)
+# The greeter carries the request from the plan to its file in brackets behind the summary.
+_REQUEST_IN_PLAN = re.compile(re.escape(GREETER.summary) + r" \[([^\]\n]*)\]")
+_REQUEST_IN_FILE = 'REQUEST = "Say hello"'
+
+
+def step_of(messages: list[Message]) -> Step:
+    if messages[0].role not in ("system", "developer"):
+        return "other"
+    first_line = messages[0].text.partition("\n")[0].strip()
+    return _STEPS.get(first_line, "other")
+
+
+def last_user_text(messages: list[Message]) -> str:
+    return next((m.text for m in reversed(messages) if m.role == "user"), "")
+
+
+def answer_to(messages: list[Message]) -> str:
+    prompt = last_user_text(messages)
+    step = step_of(messages)
+    if step == "plan":
+        return _plan(prompt)
+    if step == "write":
+        return _file(prompt)
+    if step == "review":
+        return _planned_program(prompt).answer
+    return (
+        f"You said: {_in_brief(prompt)}\n\nI am a scripted model: my answers were written down "
+        "beforehand. I plan, write and review small Python programs when the agent of this series "
+        "asks me to, and to anything else I answer with these few lines. To talk to a real model, "
+        "set OPENAI_API_KEY and start the lesson again."
+    )
+
+
+def _plan(request: str) -> str:
+    program = _program_named_in(request)
+    summary = program.summary
+    if program is GREETER:
+        summary += f" [{_in_brief(request)}]"
+    files = [{"path": path, "purpose": purpose} for path, purpose in program.purposes.items()]
+    return json.dumps({"summary": summary, "files": files}, indent=2, ensure_ascii=False)
+
+
+def _file(prompt: str) -> str:
+    path = (_FILE_LINE.findall(prompt) or ["(no file was named)"])[-1]
+    program = _planned_program(prompt)
+    if path not in program.purposes:
+        return f"# {path}: the scripted model's plan for this request has no such file.\n"
+    content = program.read(path)
+    if program is GREETER and (found := _REQUEST_IN_PLAN.search(prompt)):
+        # The plan may come as JSON with `é` for é. There is no quote in it: see _in_brief.
+        request = json.loads(f'"{found[1]}"')
+        content = content.replace(_REQUEST_IN_FILE, f'REQUEST = "{request}"')
+    return content
+
+
+def _planned_program(prompt: str) -> Program:
+    """Return the program of the last plan in the prompt, or else the one that its words name."""
+    place, program = max(
+        ((prompt.rfind(p.summary), p) for p in (*PROGRAMS, GREETER)), key=lambda found: found[0]
+    )
+    return program if place >= 0 else _program_named_in(prompt)
+
+
+def _program_named_in(text: str) -> Program:
+    text = text.lower()
+    return next((p for p in PROGRAMS if any(word in text for word in p.words)), GREETER)
+
+
+def _in_brief(request: str) -> str:
+    """Return the request as one short line that is safe in brackets and in a string literal."""
+    plain = "".join(c if c.isprintable() and c not in '"\\[]' else " " for c in request)
+    return textwrap.shorten(plain, width=60, placeholder="...") or "(nothing)"

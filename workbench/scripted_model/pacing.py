@@ -1,0 +1,40 @@
+"""Tokens at a steady rate, for as long as somebody listens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from starlette.types import Receive
+
+from workbench.scripted_model.settings import Settings
+
+
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has hung up. The server says so at once, also between two writes."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def paced(total: int, settings: Settings, gone: asyncio.Task[None]) -> AsyncIterator[int]:
+    """Yield how many further tokens are due, until `total` were or the client has `gone`.
+
+    Each token is due at its own time on the clock, not a pause after the one before: the rate
+    holds also where a pause is shorter than what a timer can do, by yielding more than one.
+    """
+    due = time.monotonic() + settings.first_token_seconds
+    sent = 0
+    while sent < total:
+        # With a time limit of 0, too, this lets the loop hear of a hang-up.
+        await asyncio.wait({gone}, timeout=max(0.0, due - time.monotonic()))
+        if gone.done():
+            return
+        now = time.monotonic()
+        batch = 0
+        while due <= now and sent + batch < total:
+            batch += 1
+            due += 1 / settings.tokens_per_second
+        sent += batch
+        if batch:
+            yield batch
