@@ -1,0 +1,349 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from workbench.admin import Admin
+from workbench.ingress import Ingress
+from workbench.short import clipped, short_ids, without_middle
+from workbench.views import (
+    cleanup_rows,
+    invocation_rows,
+    journal_rows,
+    model_request_rows,
+    show_history,
+    show_invocations,
+    show_journal,
+    show_model_requests,
+    show_state,
+    show_timeline,
+    show_tree,
+    show_turns,
+    state_rows,
+    timeline_rows,
+    tree_rows,
+)
+from workbench.views.table import print_table
+from workbench.waiting import wait_until
+
+CANCELLED = "completed · failure · [409] cancelled"
+
+
+@pytest.fixture
+def grown(admin: Admin, ingress: Ingress) -> str:
+    """The id of a tree whose leaves are all asleep."""
+    root = ingress.send("Probe", "root", 60)
+
+    def _asleep() -> bool:
+        rows = tree_rows(admin, root)
+        leaves = [row["id"] for row in rows if row["target"] == "Probe/leaf"]
+        naps = [admin.query(_journal(leaf, "Command: Sleep"), echo=False) for leaf in leaves]
+        sent = [row["status"] for row in rows if row["how"] == "one-way"]
+        return len(leaves) == 2 and all(naps) and sent == ["completed · success"]
+
+    wait_until(_asleep, what="the tree to be grown")
+    return root
+
+
+@pytest.fixture
+def cancelled(admin: Admin, grown: str) -> str:
+    """The id of a tree that was cancelled at its root."""
+    admin.cancel(grown)
+
+    def _over() -> bool:
+        return all(row["status"] == CANCELLED for row in tree_rows(admin, grown) if _called(row))
+
+    wait_until(_over, what="the tree to be cancelled")
+    return grown
+
+
+def _called(row: dict[str, Any]) -> bool:
+    how: str = row["how"]
+    return how in {"root", "call"}
+
+
+def _journal(id: str, entry_type: str) -> str:
+    return f"SELECT index FROM sys_journal WHERE id = '{id}' AND entry_type = '{entry_type}'"
+
+
+def test_tree_tells_calls_from_sends(
+    admin: Admin, cancelled: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tree_rows(admin, cancelled)
+    assert [(row["branch"], row["target"], row["how"], row["status"]) for row in rows] == [
+        ("", "Probe/root", "root", CANCELLED),
+        ("├── ", "Probe/middle", "call", CANCELLED),
+        ("│   └── ", "Probe/leaf", "call", CANCELLED),
+        ("├── ", "Probe/leaf", "call", CANCELLED),
+        ("├── ", "Probe/note", "one-way", "completed · success"),
+        ("└── ", "Probe/note", "delayed", "scheduled"),
+    ]
+    assert [row["parent"] for row in rows] == [
+        None,
+        cancelled,
+        rows[1]["id"],
+        cancelled,
+        cancelled,
+        cancelled,
+    ]
+
+    show_tree(admin, cancelled)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == f"Probe/root                {short_ids(cancelled)}  {CANCELLED}"
+    assert printed[5].startswith("└── Probe/note (delayed)  inv_")
+
+
+def test_tree_shows_a_child_of_which_no_record_is_left(admin: Admin, grown: str) -> None:
+    admin.kill(grown)
+    admin.wait_for(grown, "completed")
+
+    def _gone() -> bool:
+        delayed: str = tree_rows(admin, grown)[-1]["status"]
+        return delayed == "no record"
+
+    wait_until(_gone, what="the delayed send to be gone")
+
+
+def test_tree_without_the_journal_does_not_say_how(admin: Admin, cancelled: str) -> None:
+    admin.patch(f"/invocations/{cancelled}/purge-journal")
+    wait_until(
+        lambda: not admin.query(_journal(cancelled, "Command: Input"), echo=False),
+        what="the journal to be gone",
+    )
+    rows = tree_rows(admin, cancelled)
+    assert len(rows) == 6
+    assert {row["how"] for row in rows if row["parent"] == cancelled} == {"unknown"}
+
+
+def test_tree_of_an_unknown_invocation(admin: Admin) -> None:
+    unknown = "inv_1767Q1fOiUnm1TeB2IqgfgesJgeOzmW6ax"
+    (row,) = tree_rows(admin, unknown)
+    assert (row["id"], row["status"]) == (unknown, "no record")
+    assert timeline_rows(admin, unknown) == cleanup_rows(admin, unknown) == []
+    assert journal_rows(admin, unknown) == []
+
+
+def test_timeline_has_the_arrival_of_each_cancel(
+    admin: Admin, cancelled: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = timeline_rows(admin, cancelled)
+    root, middle, leaf, _, sent, delayed = rows
+    assert root["created"] == 0
+    for told in (root, middle, leaf):
+        (cancel,) = told["cancels"]
+        assert 0 <= told["created"] <= told["running"] <= cancel <= told["completed"]
+    assert root["cancels"] <= middle["cancels"] <= leaf["cancels"]
+    assert sent["cancels"] == delayed["cancels"] == []
+    assert delayed["running"] is None
+
+    did = [(row["target"], row["did"]) for row in cleanup_rows(admin, cancelled)]
+    assert did.count(("Probe/leaf", "Run compensate")) == 2
+    passed_on = [(who, what) for who, what in did if what.startswith("SendSignal")]
+    assert passed_on == [
+        ("Probe/root", "SendSignal cancel → Probe/middle"),
+        ("Probe/root", "SendSignal cancel → Probe/leaf"),
+        ("Probe/middle", "SendSignal cancel → Probe/leaf"),
+    ]
+
+    show_timeline(admin, cancelled)
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"Milliseconds since {short_ids(cancelled)} was created\n")
+    assert "│   └── Probe/leaf" in printed
+    assert "What they did once the cancel had come" in printed
+    assert not re.search(r"\d\d:\d\d", printed)
+
+
+def test_journal_joins_results_with_their_commands(
+    admin: Admin, cancelled: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [row for row in journal_rows(admin, cancelled) if row["entry"] != "← CallInvocationId"]
+    seen = [(row["entry"], row["name"], row["done"]) for row in rows]
+    assert seen == [
+        ("Input", "", None),
+        ("Run", "plan", True),
+        ("← Run", "plan", None),
+        ("Call", "Probe/middle", False),
+        ("Call", "Probe/leaf", False),
+        ("OneWayCall", "Probe/note", None),
+        ("OneWayCall", "Probe/note", None),
+        ("← Signal", "cancel", None),
+        ("SendSignal", "cancel", None),
+        ("SendSignal", "cancel", None),
+        ("Output", "", None),
+    ]
+    results = [row["result"] for row in rows]
+    assert results[0] == "60"
+    assert results[2] == '{"text": "Grüße 🎉"}'
+    assert re.fullmatch(r"inv_\w+ in 3\d{6} ms", results[6])
+    assert results[8] == rows[3]["result"]  # the callee that is told
+    assert results[10] == "[409] cancelled"
+
+    show_journal(admin, cancelled)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == f"Journal of Probe/root {short_ids(cancelled)} · {CANCELLED}"
+    assert not any("CallInvocationId" in line for line in printed)
+    assert max(map(len, printed)) <= 100
+
+
+def test_journal_shows_failures_where_they_happened(
+    admin: Admin, ingress: Ingress, tmp_path: Path
+) -> None:
+    flag = tmp_path / "broken"
+    flag.touch()
+    flaky = ingress.send("Probe", "flaky", str(flag))
+    admin.wait_for(flaky, "paused")
+    flag.unlink()
+    admin.resume(flaky)
+    admin.wait_for(flaky, "completed")
+
+    rows = journal_rows(admin, flaky)
+    seen = [(row["index"], row["entry"], row["name"]) for row in rows[3:]]
+    assert seen == [
+        (3, "Run", "call the model"),
+        (None, "! TransientError", "call the model"),
+        (None, "! Paused", "call the model"),
+        (4, "← Run", "call the model"),
+        (5, "Output", ""),
+    ]
+    assert rows[4]["result"] == "RT0007 · [500] RuntimeError('the provider is down')"
+    assert rows[3]["done"] is True
+
+
+def test_invocations_can_be_narrowed(
+    admin: Admin, ingress: Ingress, cancelled: str, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(invocation_rows(admin, root=cancelled)) == 6
+    notes = invocation_rows(admin, root=cancelled, ids=[row["id"] for row in _notes(admin)])
+    assert [row["target"] for row in notes] == ["Probe/note"] * 2
+    assert {(row["called by"], row["caller"]) for row in notes} == {("Probe/root", cancelled)}
+    assert invocation_rows(admin, ids=[]) == []
+
+    ingress.call("Box", "put", {}, key=key)
+    (row,) = invocation_rows(admin, service="Box", key=key)
+    assert row == {
+        "id": ingress.last_invocation_id,
+        "target": f"Box/{key}/put",
+        "status": "completed · success",
+        "attempt": None,
+        "called by": "ingress",
+        "caller": None,
+    }
+
+    show_invocations(admin, service="Box", key=key, title="Mine")
+    title, header, _, only, end = capsys.readouterr().out.splitlines()
+    assert (title, header.split(), end) == (
+        "Mine",
+        ["id", "target", "status", "called", "by"],
+        "",
+    )
+    assert only.startswith(short_ids(row["id"]))
+
+
+def _notes(admin: Admin) -> list[dict[str, Any]]:
+    return admin.query("SELECT id FROM sys_invocation WHERE target = 'Probe/note'", echo=False)
+
+
+def test_an_invocation_queued_for_its_key(admin: Admin, ingress: Ingress, key: str) -> None:
+    first = ingress.send("Box", "hold", 60, key=key)
+    admin.wait_for(first, "running")
+    second = ingress.send("Box", "hold", 60, key=key)
+    admin.wait_for(second, "pending")
+    assert [row["status"] for row in invocation_rows(admin, service="Box", key=key)] == [
+        "running",
+        "pending",
+    ]
+    admin.kill(second)
+    admin.kill(first)
+
+
+def test_state_is_decoded_and_in_natural_order(
+    admin: Admin, ingress: Ingress, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ingress.call("Box", "put", {"turn:10": "é", "turn:9": {"a": [1]}, "log": "x" * 300}, key=key)
+    assert state_rows(admin, "Box", key) == [
+        {"key": "log", "value": '"' + "x" * 300 + '"', "bytes": 302},
+        {"key": "turn:9", "value": '{"a": [1]}', "bytes": 10},
+        {"key": "turn:10", "value": '"é"', "bytes": 8},
+    ]
+    show_state(admin, "Box", key)
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"State of Box/{key}\n")
+    assert re.search(r"x… \(\+\d+\)", printed)
+    show_state(admin, "Box", f"{key}-untouched")
+    assert capsys.readouterr().out.endswith("\n(none)\n\n")
+
+
+def test_state_that_is_neither_json_nor_text(admin: Admin, key: str) -> None:
+    new_state = {"text": "plain", "bytes": [255, 0]}
+    admin.post("/services/Box/state", {"object_key": key, "new_state": new_state})
+    rows = wait_until(lambda: state_rows(admin, "Box", key), what="the state")
+    assert [row["value"] for row in rows] == ["0xff00", "plain"]
+
+
+def test_turns_and_history(capsys: pytest.CaptureFixture[str]) -> None:
+    turn = {"turn": 1, "content": "Write", "status": "interrupted", "task_id": "inv_" + "1" * 30}
+    answers = {
+        "get_turns": [{**turn, "plan": "Three files", "answer": None, "error": None}],
+        "get_history": [{"role": "user", "content": "Write\nit", "turn": 1}],
+    }
+    session: Any = SimpleNamespace(call=lambda service, handler, *, key: answers[handler])
+
+    show_turns(session, "mine")
+    assert "inv_11111…1111  plan: Three files" in capsys.readouterr().out
+    show_history(session, "mine")
+    assert "user    Write it" in capsys.readouterr().out
+
+
+def test_model_requests(capsys: pytest.CaptureFixture[str]) -> None:
+    request = SimpleNamespace(
+        number=1,
+        label="mine/1/plan",
+        status="hung up",
+        http_status=200,
+        completion_tokens=12,
+        started_at=100.0,
+        first_token_at=100.05,
+        ended_at=None,
+    )
+    model: Any = SimpleNamespace(scripted=True, requests=lambda prefix: [request])
+    (row,) = model_request_rows(model, "mine/")
+    assert row == {
+        "label": "mine/1/plan",
+        "status": "hung up",
+        "http": 200,
+        "tokens": 12,
+        "began": 0,
+        "first token": 50,
+        "ended": None,
+    }
+    show_model_requests(model, "mine/")
+    assert "mine/1/plan  hung up" in capsys.readouterr().out
+
+    provider: Any = SimpleNamespace(scripted=False)
+    show_model_requests(provider)
+    assert "record of requests" in capsys.readouterr().out
+
+
+def test_a_long_table_is_cut_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("Many", [{"n": number, "text": "y" * 200} for number in range(100)])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1] == "(the first 20 of 100 rows are left out)"
+    assert len(printed) == 85
+    assert max(map(len, printed)) == 100
+
+
+def test_a_target_keeps_its_handler() -> None:
+    assert without_middle("Box/a-long-key/put", 14) == "Box/a-…key/put"
+    assert without_middle("Box/key/put", 14) == "Box/key/put"
+
+
+def test_clipped_says_how_much_is_left_out() -> None:
+    assert clipped("a  b\nc", 5) == "a b c"
+    text = clipped("x" * 1000, 50)
+    kept = text.count("x")
+    assert len(text) <= 50
+    assert text == "x" * kept + f"… (+{1000 - kept})"

@@ -1,0 +1,34 @@
+"""What people would rather look at than read, made of the engine's own rows.
+
+Each `show_…` prints; where a lesson or a test asserts on what is shown, its `…_rows` gives the same
+as data.
+"""
+
+from workbench.views.invocations import invocation_rows, show_invocations
+from workbench.views.journal import journal_rows, show_journal
+from workbench.views.lanes import lane_rows, show_lanes
+from workbench.views.model_requests import model_request_rows, show_model_requests
+from workbench.views.session import show_history, show_turns
+from workbench.views.state import show_state, state_rows
+from workbench.views.timeline import cleanup_rows, show_timeline, timeline_rows
+from workbench.views.tree import show_tree, tree_rows
+
+__all__ = [
+    "cleanup_rows",
+    "invocation_rows",
+    "journal_rows",
+    "lane_rows",
+    "model_request_rows",
+    "show_history",
+    "show_invocations",
+    "show_journal",
+    "show_lanes",
+    "show_model_requests",
+    "show_state",
+    "show_timeline",
+    "show_tree",
+    "show_turns",
+    "state_rows",
+    "timeline_rows",
+    "tree_rows",
+]

@@ -1,0 +1,134 @@
+"""The journal of one invocation: every step that Restate holds of it, every failure in between.
+
+Commands are what the handler did; notifications, marked ←, are what came in: results, signals.
+Failures and pauses are no part of the journal proper (`sys_journal_events`), and are shown where
+they happened.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from workbench.sql import sql_text
+from workbench.views.clock import milliseconds
+from workbench.views.invocation_row import fetch, status
+from workbench.views.journal_entry import (
+    entry_parts,
+    name_of,
+    result_of,
+)
+from workbench.views.table import print_table
+
+if TYPE_CHECKING:
+    from workbench.admin import Admin
+
+_EPOCH = "1970-01-01T00:00:00Z"
+
+# Under which numbers a command's results arrive; a notification has the first of the two.
+_RESULT_NUMBERS = ("completion_id", "result_completion_id")
+
+
+def show_journal(admin: Admin, id: str) -> None:
+    """Print the rows of `journal_rows`, in at most 100 columns.
+
+    Left out are the `CallInvocationId` notifications, one for every call: they bring the id of the
+    callee, which the call shows already.
+    """
+    found = fetch(admin, f"id = {sql_text(id)}")
+    what = f"{found[0]['target']} {id} · {status(found[0])}" if found else f"{id} · no record"
+    shown = [row for row in journal_rows(admin, id) if row["entry"] != "← CallInvocationId"]
+    print_table(
+        f"Journal of {what}",
+        [
+            {
+                "#": row["index"],
+                "ms": row["ms"],
+                "entry": row["entry"],
+                "name": row["name"],
+                "done": {True: "yes", False: "no", None: ""}[row["done"]],
+                "result": row["result"],
+            }
+            for row in shown
+        ],
+        widths={"name": 34},
+        targets=["name"],
+        right=["#", "ms"],
+    )
+
+
+def journal_rows(admin: Admin, id: str) -> list[dict[str, Any]]:
+    """Rows of `index`, `ms`, `entry`, `name`, `done`, `result`, in the journal's order.
+
+    `ms` counts from the invocation's creation. `entry` is the kind of a command (`Run`), of a
+    notification (`← Run`, with the name of the command that it completes), or of an event (`!
+    TransientError`, without an index). `done` says of a command that waits for a result whether
+    that has come, and is None for others. `result` is the decoded value, `[409] cancelled` for a
+    failure, the callee's id for a call. The engine does not record an event that repeats the one
+    before: events do not count the attempts.
+    """
+    entries = admin.query(
+        "SELECT index, entry_json, appended_at FROM sys_journal "
+        f"WHERE id = {sql_text(id)} ORDER BY index",
+        echo=False,
+    )
+    if not entries:
+        return []
+    created = next(
+        (row["created_at"] for row in fetch(admin, f"id = {sql_text(id)}")),
+        entries[0]["appended_at"],
+    )
+    events = admin.query(
+        "SELECT after_journal_entry_index, event_type, event_json, appended_at "
+        f"FROM sys_journal_events WHERE id = {sql_text(id)} "
+        "ORDER BY after_journal_entry_index, appended_at",
+        echo=False,
+    )
+    parts = [entry_parts(entry) for entry in entries]
+    names = {
+        fields[number]: name_of(form, fields)
+        for side, form, fields in parts
+        if side == "Command"
+        for number in ("invocation_id_completion_id", *_RESULT_NUMBERS)
+        if number in fields
+    }
+    arrived = {fields.get("completion_id") for side, _, fields in parts if side == "Notification"}
+    rows: list[dict[str, Any]] = []
+    for entry, (side, form, fields) in zip(entries, parts, strict=True):
+        command = side == "Command"
+        awaited = [fields[number] for number in _RESULT_NUMBERS if number in fields]
+        rows.append(
+            {
+                "index": entry["index"],
+                "ms": milliseconds(entry["appended_at"], created),
+                "entry": form if command else f"← {form}",
+                "name": name_of(form, fields) if command or not awaited else names[awaited[0]],
+                "done": arrived.issuperset(awaited) if command and awaited else None,
+                "result": result_of(
+                    form, fields, appended_ms=milliseconds(entry["appended_at"], _EPOCH) or 0
+                ),
+            }
+        )
+        rows += [
+            _event_row(event, created)
+            for event in events
+            if event["after_journal_entry_index"] == entry["index"]
+        ]
+    return rows
+
+
+def _event_row(event: dict[str, Any], created: str) -> dict[str, Any]:
+    said = json.loads(event["event_json"])
+    # A pause by hand has no failure.
+    failure = said.get("last_failure", {}) if event["event_type"] == "Paused" else said
+    where = failure.get("related_command_name") or failure.get("related_command_type")
+    what = [f"[{failure['error_code']}] {failure['error_message']}"] if failure else []
+    codes = [code] if (code := failure.get("restate_doc_error_code")) else []
+    return {
+        "index": None,
+        "ms": milliseconds(event["appended_at"], created),
+        "entry": f"! {event['event_type']}",
+        "name": where or "",
+        "done": None,
+        "result": " · ".join([*codes, *what]) or None,
+    }

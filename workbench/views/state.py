@@ -1,0 +1,47 @@
+"""The state of one virtual object, as it lies in the `state` table."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from workbench.sql import sql_text
+from workbench.views.journal_entry import decoded
+from workbench.views.table import print_table
+
+if TYPE_CHECKING:
+    from workbench.admin import Admin
+
+
+def show_state(admin: Admin, service: str, key: str) -> None:
+    """Print the rows of `state_rows`, long values in short."""
+    print_table(
+        f"State of {service}/{key}",
+        [
+            {name: row[name] for name in ("key", "bytes", "value")}
+            for row in state_rows(admin, service, key)
+        ],
+        widths={"key": 30},
+        right=["bytes"],
+    )
+
+
+def state_rows(admin: Admin, service: str, key: str) -> list[dict[str, Any]]:
+    """Rows of `key`, `value` (decoded) and `bytes`, by key, with `turn:10` after `turn:9`."""
+    rows = admin.query(
+        "SELECT key, value, value_length FROM state "
+        f"WHERE service_name = {sql_text(service)} AND service_key = {sql_text(key)}",
+        echo=False,
+    )
+    return [
+        {
+            "key": row["key"],
+            "value": decoded(bytes.fromhex(row["value"])),
+            "bytes": row["value_length"],
+        }
+        for row in sorted(rows, key=lambda row: _natural(row["key"]))
+    ]
+
+
+def _natural(key: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", key)]
