@@ -28,11 +28,13 @@ _TIMEOUT = openai.Timeout(60.0, connect=5.0)
 class Reply(BaseModel):
     """What a call has brought, as it is kept in the journal.
 
-    `finished` is false where the call was stopped. The provider counts the tokens in its last
-    chunk, so for a stopped call the tokens of the prompt are unknown, given as 0, and those of the
-    answer are the chunks that had arrived.
+    `sent` is false where the call was stopped before its request went out, `finished` where it was
+    stopped at all. The provider counts the tokens in its last chunk, so for a stopped call the
+    tokens of the prompt are unknown, given as 0, and those of the answer are the chunks that had
+    arrived.
     """
 
+    sent: bool = False
     text: str = ""
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -85,6 +87,7 @@ async def stream_reply(messages: list[ChatMessage], request_id: str, stop: Stop)
 
 async def _receive(messages: list[ChatMessage], request_id: str, reply: Reply) -> None:
     finish_reason = None
+    reply.sent = True
     async with await _client().chat.completions.create(
         model=settings().model,
         messages=[_as_param(message) for message in messages],
@@ -139,8 +142,10 @@ def _meaning(error: openai.OpenAIError) -> Exception:
         return ModelError(
             f"The model's provider cannot be reached or hung up: {_without_key(str(error))}"
         )
-    said = f"The model's provider answered {error.status_code}: {_without_key(error.message)}"
+    said = f"The model's provider answered {error.status_code}: {_without_key(_words(error))}"
     match error.status_code:
+        case 429 if error.code == "insufficient_quota":  # waiting does not mend that
+            return ModelError(f"{said} Mend the account, then resume the task.")
         case 429:
             return RetryableError(
                 said,
@@ -154,6 +159,12 @@ def _meaning(error: openai.OpenAIError) -> Exception:
             return ModelError(f"{refusal}: mend OPENAI_API_KEY, then resume the task.")
         case _:
             return ModelError(said)
+
+
+def _words(error: openai.APIStatusError) -> str:
+    """The provider's own message, without what the client puts around it."""
+    body = error.body
+    return str(body["message"]) if isinstance(body, dict) and body.get("message") else error.message
 
 
 def _retry_after(value: str) -> timedelta | None:

@@ -47,7 +47,7 @@ async def ask_model(
 
     def count(reply: Reply) -> None:
         # One-way: the tokens are spent, whatever becomes of this task.
-        usage = Usage(turn=turn, step=step, **reply.model_dump(exclude={"text"}))
+        usage = Usage(turn=turn, step=step, **reply.model_dump(exclude={"sent", "text"}))
         ctx.object_send(record, key=session, arg=usage)
 
     await cancellation_point(ctx)
@@ -64,7 +64,8 @@ async def ask_model(
             reply = await future
         except TerminalError:
             raise Cancelled from None  # the call had failed in the same instant
-        count(reply)
+        if reply.sent:
+            count(reply)
         raise Cancelled(metadata={"partial": reply.text}) from None
     count(reply)
     return reply.text

@@ -163,13 +163,16 @@ def start_model(
     *,
     tokens_per_second: float = _TOKENS_PER_SECOND,
     first_token_seconds: float = _FIRST_TOKEN_SECONDS,
+    scripted: bool = False,
 ) -> ScriptedModel | Provider:
     """Start the scripted model, or find it running; it then has these settings and no fault.
 
     With OPENAI_API_KEY or OPENAI_BASE_URL in the environment nothing is started, and the settings
-    have no meaning. Raises WorkbenchError, with the end of the log, if it does not come up.
+    have no meaning; unless `scripted` asks for the scripted model, whatever the environment says.
+    Raises WorkbenchError, with the end of the log, if it does not come up.
     """
-    if os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"):
+    given = os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")
+    if given and not scripted:
         return Provider(os.environ.get("OPENAI_BASE_URL") or _OPENAI_URL)
     with exclusive(_NAME):
         running = process.find(_NAME) or _start()

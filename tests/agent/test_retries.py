@@ -108,3 +108,6 @@ def test_a_paused_task_can_be_interrupted(stack: Stack) -> None:
     assert session.message("Write it with Flask")["interrupted"] == first
     assert session.wait_idle()["status"] == "completed"
     assert len(session.requests(1)) == before  # nothing of the old task was tried again
+    served = sum(r.status == "completed" for r in session.requests())
+    wait_until(lambda: session.usage()["calls"] == served, what="the usage to be told")
+    assert session.usage()["interrupted_calls"] == 0  # and nothing was counted
