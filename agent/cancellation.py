@@ -92,7 +92,8 @@ async def settled(future: RestateDurableFuture[Any]) -> bool:
     """Wait until a future has a result or a failure, whatever happens; for use in cleanup.
 
     A second cancellation would cut the cleanup short, so it is absorbed: true is returned if there
-    was one.
+    was one. The future must have been waited for with the functions of this file so far: a bare
+    `await` that a cancellation has cut short counts as the future's end.
     """
     cancelled = False
     while True:
