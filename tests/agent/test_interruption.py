@@ -10,6 +10,7 @@ import pytest
 
 from tests.stack import Session, Stack
 from workbench import wait_until
+from workbench.views.clock import instant
 
 STEPS = ["plan", "write", "review"]
 
@@ -69,8 +70,9 @@ def test_the_whole_tree_is_over_before_the_next_begins(stack: Stack) -> None:
     writers = [row for row in rows.values() if row["target"] == "CodingTask/write_file"]
     assert len(writers) >= 2
     # Leaves first, then the root, then the new task.
-    assert all(row["completed_at"] <= rows[first]["completed_at"] for row in writers)
-    assert rows[first]["completed_at"] <= rows[second]["created_at"]
+    over = instant(rows[first]["completed_at"])
+    assert all(instant(row["completed_at"]) <= over for row in writers)
+    assert over <= instant(rows[second]["created_at"])
     assert len(stack.children(first, "Workspace/%/rollback")) == 1
     session.wait_idle()
 

@@ -14,10 +14,12 @@ from workbench.views import (
     cleanup_rows,
     invocation_rows,
     journal_rows,
+    lane_rows,
     model_request_rows,
     show_history,
     show_invocations,
     show_journal,
+    show_lanes,
     show_model_requests,
     show_state,
     show_timeline,
@@ -27,6 +29,7 @@ from workbench.views import (
     timeline_rows,
     tree_rows,
 )
+from workbench.views.clock import instant, milliseconds
 from workbench.views.table import print_table
 from workbench.waiting import wait_until
 
@@ -347,3 +350,23 @@ def test_clipped_says_how_much_is_left_out() -> None:
     kept = text.count("x")
     assert len(text) <= 50
     assert text == "x" * kept + f"… (+{1000 - kept})"
+
+
+def test_lanes_are_in_the_order_asked_for(
+    admin: Admin, cancelled: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = [row["id"] for row in tree_rows(admin, cancelled) if row["how"] in ("root", "call")]
+    rows = lane_rows(admin, ids[::-1])
+    assert [row["id"] for row in rows] == ids[::-1]
+    assert rows[-1]["began"] == 0
+    assert rows[-1]["status"] == "completed · failure · [409] cancelled"
+    assert all(row["began"] <= row["ended"] for row in rows)
+    show_lanes(admin, ids)
+    assert capsys.readouterr().out.count("█") >= len(ids)
+
+
+def test_whole_seconds_are_in_their_place() -> None:
+    """The engine writes them without a fraction, which as text comes after every fraction."""
+    times = ["2026-11-22T14:43:38.001Z", "2026-11-22T14:43:38Z", "2026-11-22T14:43:37.999Z"]
+    assert sorted(times, key=instant) == times[::-1]
+    assert [milliseconds(time, times[1]) for time in times] == [1, 0, -1]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from workbench.sql import sql_text
+from workbench.views.clock import instant
 
 if TYPE_CHECKING:
     from workbench.admin import Admin
@@ -34,7 +35,7 @@ def fetch(admin: Admin, where: str) -> list[dict[str, Any]]:
     rows = admin.query(f"SELECT {', '.join(COLUMNS)} FROM sys_invocation WHERE {where}", echo=False)
     return sorted(
         ({**dict.fromkeys(COLUMNS), **row} for row in rows),
-        key=lambda row: (row["created_at"], row["target"], row["id"]),
+        key=lambda row: (instant(row["created_at"]), row["target"], row["id"]),
     )
 
 

@@ -49,7 +49,8 @@ def result_of(form: str, fields: dict[str, Any], *, appended_ms: int) -> str | N
     if form == "Sleep" and "wake_up_time" in fields:
         return f"for {max(0, fields['wake_up_time'] - appended_ms)} ms"  # two machines' clocks
     if form == "OneWayCall" and fields["invoke_time"]:
-        return f"{fields['request']['invocation_id']} in {fields['invoke_time'] - appended_ms} ms"
+        delay = max(0, fields["invoke_time"] - appended_ms)
+        return f"{fields['request']['invocation_id']} in {delay} ms"
     if "request" in fields:
         return str(fields["request"]["invocation_id"])
     if form == "SendSignal":

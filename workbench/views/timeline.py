@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.views.clock import milliseconds
+from workbench.views.clock import instant, milliseconds
 from workbench.views.invocation_row import fetch, in_list
 from workbench.views.journal_entry import entry_parts, name_of
 from workbench.views.table import print_table
@@ -52,7 +52,7 @@ def show_timeline(admin: Admin, root_id: str) -> None:
 
 
 def timeline_rows(admin: Admin, root_id: str) -> list[dict[str, Any]]:
-    """Rows of `id`, `target`, `status`, `created`, `running`, `cancels`, `completed`.
+    """Rows of `id`, `parent`, `target`, `status`, `created`, `running`, `cancels`, `completed`.
 
     Their order, `branch` and `how` are those of `tree_rows`. Times are milliseconds since the root
     was created, None for what has not happened or left no record. `running` is the start of the
@@ -67,7 +67,7 @@ def timeline_rows(admin: Admin, root_id: str) -> list[dict[str, Any]]:
     entries = _entries(admin, tree)
     return [
         {
-            **{name: node[name] for name in ("id", "branch", "target", "how", "status")},
+            **{name: node[name] for name in ("id", "parent", "branch", "target", "how", "status")},
             **{
                 name: milliseconds(records.get(node["id"], {}).get(f"{name}_at"), begin)
                 for name in ("created", "running", "completed")
@@ -118,7 +118,7 @@ def _entries(admin: Admin, tree: list[dict[str, Any]]) -> list[dict[str, Any]]:
         echo=False,
     )
     position = {row["id"]: number for number, row in enumerate(tree)}
-    rows.sort(key=lambda row: (row["appended_at"], position[row["id"]], row["index"]))
+    rows.sort(key=lambda row: (instant(row["appended_at"]), position[row["id"]], row["index"]))
     for row in rows:
         row["side"], row["form"], fields = entry_parts(row)
         row["told"] = fields.get("target_invocation_id")

@@ -1,0 +1,82 @@
+"""What a notebook holds in its hands: Restate, the agent, a model, and ways to look at them.
+
+    import workbench as wb
+
+    restate = wb.start_restate()
+    model = wb.start_model()
+    agent = wb.start_agent(restate, model)
+    admin, ingress = wb.Admin(restate), wb.Ingress(restate)
+
+Everything that is started stays, for the next notebook to find, until `wb.stop_all()`.
+"""
+
+from workbench.admin import Admin, AdminError
+from workbench.agent_process import AgentProcess, start_agent
+from workbench.errors import WorkbenchError
+from workbench.ingress import Ingress, IngressError
+from workbench.model import ModelRequest, Provider, ScriptedModel, start_model
+from workbench.new_key import new_key
+from workbench.process import stop_all
+from workbench.restate import Restate, start_restate
+from workbench.serve_here import Served, serve_here
+from workbench.show_source import show_source
+from workbench.views import (
+    cleanup_rows,
+    invocation_rows,
+    journal_rows,
+    lane_rows,
+    model_request_rows,
+    show_history,
+    show_invocations,
+    show_journal,
+    show_lanes,
+    show_model_requests,
+    show_state,
+    show_timeline,
+    show_tree,
+    show_turns,
+    state_rows,
+    timeline_rows,
+    tree_rows,
+)
+from workbench.waiting import WaitTimeout, wait_until
+
+__all__ = [
+    "Admin",
+    "AdminError",
+    "AgentProcess",
+    "Ingress",
+    "IngressError",
+    "ModelRequest",
+    "Provider",
+    "Restate",
+    "ScriptedModel",
+    "Served",
+    "WaitTimeout",
+    "WorkbenchError",
+    "cleanup_rows",
+    "invocation_rows",
+    "journal_rows",
+    "lane_rows",
+    "model_request_rows",
+    "new_key",
+    "serve_here",
+    "show_history",
+    "show_invocations",
+    "show_journal",
+    "show_lanes",
+    "show_model_requests",
+    "show_source",
+    "show_state",
+    "show_timeline",
+    "show_tree",
+    "show_turns",
+    "start_agent",
+    "start_model",
+    "start_restate",
+    "state_rows",
+    "stop_all",
+    "timeline_rows",
+    "tree_rows",
+    "wait_until",
+]
