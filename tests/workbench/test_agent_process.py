@@ -1,0 +1,144 @@
+"""The agent's process: found, replaced, crashed, started again. It needs no server for that."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from workbench import home, process
+from workbench.agent_process import AgentProcess, start_agent
+from workbench.errors import WorkbenchError
+from workbench.restate import Restate
+
+
+@dataclass
+class Model:
+    base_url: str = "http://127.0.0.1:1/v1"
+    scripted: bool = True
+
+
+RESTATE = Restate(mode="external", version="1", ingress_url="http://x", admin_url="http://x")
+MODEL = Model()
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    for name in os.environ:
+        if name.startswith(("RESTATE_", "AGENT_", "OPENAI_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    yield tmp_path
+    process.stop_all()
+
+
+def environment(agent: AgentProcess) -> dict[str, str]:
+    return psutil.Process(agent.pid).environ()
+
+
+def test_it_answers_and_is_found_again_and_replaced_when_asked_for_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    agent = start_agent(RESTATE, MODEL)
+    assert httpx.get(f"{agent.uri}/health").status_code == 200
+    assert str(agent) == f"agent · {agent.uri} · pid {agent.pid}"
+    assert environment(agent)["OPENAI_BASE_URL"] == MODEL.base_url
+    assert environment(agent)["OPENAI_API_KEY"] == "scripted"
+    assert environment(agent)["AGENT_BIND"] == agent.uri.removeprefix("http://")
+
+    pid = agent.pid
+    assert start_agent(RESTATE, MODEL).pid == pid
+
+    monkeypatch.setenv("AGENT_MODEL", "large")
+    other = start_agent(RESTATE, MODEL, env={"AGENT_MAX_ATTEMPTS": "2"})
+    assert other.pid != pid
+    assert not psutil.pid_exists(pid)
+    assert other.uri == agent.uri
+    assert environment(other)["AGENT_MODEL"] == "large"
+    assert environment(other)["AGENT_MAX_ATTEMPTS"] == "2"
+
+
+def test_a_crash_and_the_start_after_it() -> None:
+    agent = start_agent(RESTATE, MODEL)
+    before, uri = agent.pid, agent.uri
+    port = int(uri.rpartition(":")[2])
+    agent.kill()
+    assert not psutil.pid_exists(before)
+    assert str(agent) == f"agent · {uri} · not running"
+    with pytest.raises(WorkbenchError, match=r"agent does not run"):
+        _ = agent.pid
+
+    with socket.create_server(("127.0.0.1", port)):
+        with pytest.raises(WorkbenchError, match=f"port {port} of agent is taken by .*pid"):
+            agent.start()
+        assert start_agent(RESTATE, MODEL, name="agent-v2").uri != uri
+
+    agent.start()
+    assert agent.pid != before
+    assert agent.uri == uri
+    agent.start()  # nothing happens the second time
+    assert start_agent(RESTATE, MODEL).pid == agent.pid  # nor when another kernel asks for it
+
+
+def test_it_outlives_its_kernel_and_ends_when_told_to() -> None:
+    kernel = (
+        "from tests.workbench.test_agent_process import *; print(start_agent(RESTATE, MODEL).pid)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", kernel],
+        cwd=home.REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    agent = start_agent(RESTATE, MODEL)
+    assert agent.pid == int(said.stdout)
+    agent.stop()
+    assert process.find("agent") is None
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{agent.uri}/health")
+
+
+def test_a_setting_that_the_agent_refuses() -> None:
+    with pytest.raises(WorkbenchError) as caught:
+        start_agent(RESTATE, MODEL, env={"AGENT_MAX_ATTEMPTS": "many"})
+    assert str(caught.value).startswith("agent died while starting.")
+    assert "AGENT_MAX_ATTEMPTS" in str(caught.value).splitlines()[-1]
+
+
+def test_a_providers_key_reaches_it_and_no_file(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    agent = start_agent(RESTATE, Model("https://provider.example/v1", scripted=False))
+    assert environment(agent)["OPENAI_API_KEY"] == "sk-secret"
+    assert environment(agent)["OPENAI_BASE_URL"] == "https://provider.example/v1"
+    files = [path for path in own_home.rglob("*") if path.is_file()]
+    assert files
+    assert not any("sk-secret" in path.read_text() for path in files)
+
+
+def test_beyond_loopback_it_has_the_servers_key() -> None:
+    key = "publickeyv1_w7YHemBctH5Ck2nQRQ47iBBqhNHy4FV7t2Usbye2A6f"
+    restate = Restate(
+        mode="docker",
+        version="1",
+        ingress_url="http://x",
+        admin_url="http://x",
+        agent_host="host.docker.internal",
+        agent_bind="0.0.0.0",
+        identity_keys=(key,),
+    )
+    agent = start_agent(restate, MODEL)
+    port = agent.uri.removeprefix("http://host.docker.internal:")
+    assert environment(agent)["AGENT_BIND"] == f"0.0.0.0:{port}"
+    assert environment(agent)["AGENT_IDENTITY_KEYS"] == key
+    assert httpx.get(f"http://127.0.0.1:{port}/discover").status_code == 401

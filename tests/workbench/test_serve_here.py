@@ -1,0 +1,210 @@
+"""Services served from this kernel: changed and served again, stopped without a trace."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+
+import httpx
+import pytest
+import restate as sdk
+
+from workbench import home, ports, process
+from workbench.errors import WorkbenchError
+from workbench.restate import Restate, start_restate
+from workbench.serve_here import serve_here
+from workbench.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restate]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBENCH_HOME", str(tmp_path_factory.mktemp("home")))
+        yield start_restate("embedded")
+        process.stop_all()
+
+
+def greeter(greeting: str, name: str = "Greeter") -> sdk.Service:
+    service = sdk.Service(name)
+
+    @service.handler()
+    async def greet(ctx: sdk.Context, whom: str) -> str:
+        await ctx.sleep(timedelta(milliseconds=1))
+        return f"{greeting} {whom}"
+
+    return service
+
+
+def register(server: Restate, uri: str) -> None:
+    body = {"uri": uri, "force": True}
+    httpx.post(f"{server.admin_url}/deployments", json=body).raise_for_status()
+
+
+def greet(server: Restate, service: str = "Greeter") -> str:
+    answer = httpx.post(f"{server.ingress_url}/{service}/greet", json="you", timeout=10)
+    return str(answer.raise_for_status().json())
+
+
+def test_a_synchronous_call_from_the_same_kernel_is_answered(server: Restate) -> None:
+    with serve_here(greeter("Hello")) as served:
+        register(server, served.uri)
+        assert greet(server) == "Hello you"
+        assert str(served) == f"Greeter · {served.uri} · served from this kernel"
+    assert ports.is_free(served.port)
+    served.stop()  # nothing happens the second time
+
+
+def test_a_cell_may_be_run_again(server: Restate) -> None:
+    with serve_here(greeter("Hello")) as first:
+        register(server, first.uri)
+        assert greet(server) == "Hello you"
+        with serve_here(greeter("Good morning")) as second:
+            assert second.uri == first.uri
+            assert greet(server) == "Good morning you"
+            first.stop()  # a handle on what is gone does not stop its successor
+            assert greet(server) == "Good morning you"
+
+
+def test_a_port_is_taken_over_from_another_name() -> None:
+    with (
+        serve_here(greeter("a", "A")) as first,
+        serve_here(greeter("b", "B"), port=first.port) as second,
+    ):
+        assert second.port == first.port
+
+
+def test_two_names_are_served_side_by_side(server: Restate) -> None:
+    with serve_here(greeter("Hello")) as first, serve_here(greeter("Hi"), name="new") as second:
+        assert first.uri != second.uri
+        register(server, second.uri)
+        assert greet(server) == "Hi you"
+        register(server, first.uri)
+        assert greet(server) == "Hello you"
+
+
+def test_several_services_are_one_deployment(server: Restate) -> None:
+    with serve_here(greeter("Hello", "One"), greeter("Bye", "Two")) as served:
+        register(server, served.uri)
+        assert [greet(server, "One"), greet(server, "Two")] == ["Hello you", "Bye you"]
+
+
+def test_stopping_cuts_off_an_attempt_and_restate_tries_again(
+    server: Restate, capfd: pytest.CaptureFixture[str]
+) -> None:
+    attempts: list[threading.Event] = []
+
+    def endless(answer: str | None) -> sdk.Service:
+        service = sdk.Service("Endless")
+
+        @service.handler()
+        async def greet(ctx: sdk.Context, whom: str) -> str:
+            attempts.append(threading.Event())
+            if answer is None:
+                await asyncio.Event().wait()
+            return str(answer)
+
+        return service
+
+    served = serve_here(endless(None))
+    register(server, served.uri)
+    caller = httpx.post(f"{server.ingress_url}/Endless/greet/send", json="you").json()
+    wait_until(lambda: attempts, what="the first attempt")
+    with serve_here(endless("at last")) as again:
+        assert again.uri == served.uri
+        result = f"{server.ingress_url}/restate/invocation/{caller['invocationId']}/attach"
+        assert httpx.get(result, timeout=10).json() == "at last"
+    assert len(attempts) >= 2
+    assert capfd.readouterr().err == ""  # neither a traceback nor a word of a pending task
+
+
+def test_no_thread_is_left_behind() -> None:
+    before = threading.active_count()
+    with serve_here(greeter("Hello")):
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before
+
+
+def test_a_port_of_another_program() -> None:
+    with serve_here(greeter("Hello")) as served:
+        kernel = (
+            "import restate; from workbench.serve_here import serve_here;"
+            f"serve_here(restate.Service('Other'), port={served.port})"
+        )
+        other = subprocess.run(
+            [sys.executable, "-c", kernel],
+            cwd=home.REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert f"WorkbenchError: Cannot serve on port {served.port}: it is taken by" in other.stderr
+    assert "Leave `port` out to get a free one." in other.stderr
+
+
+def test_the_kernel_ends_while_it_serves() -> None:
+    kernel = (
+        "import restate; from workbench.serve_here import serve_here;"
+        "print(serve_here(restate.Service('Other')).port)"
+    )
+    other = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", kernel],
+        cwd=home.REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
+    )
+    assert other.stderr == ""
+    assert ports.is_free(int(other.stdout))
+
+
+def test_a_handler_that_blocks_is_named(server: Restate) -> None:
+    release, entered = threading.Event(), threading.Event()
+    service = sdk.Service("Blocking")
+
+    @service.handler()
+    async def greet(ctx: sdk.Context, whom: str) -> str:
+        entered.set()
+        release.wait()
+        return whom
+
+    served = serve_here(service)
+    register(server, served.uri)
+    httpx.post(f"{server.ingress_url}/Blocking/greet/send", json="you").raise_for_status()
+    assert entered.wait(10)
+    with pytest.raises(WorkbenchError, match="Blocking does not stop: a handler blocks"):
+        served.stop(grace=0.2)
+    release.set()
+    served.stop()
+
+
+def test_under_nest_asyncio(server: Restate) -> None:
+    """In a process of its own, for it changes asyncio for good."""
+    kernel = f"""
+import asyncio, httpx, nest_asyncio
+nest_asyncio.apply()
+from tests.workbench.test_serve_here import *
+from workbench.restate import Restate
+urls = dict(ingress_url="{server.ingress_url}", admin_url="{server.admin_url}")
+server = Restate(mode="external", version="1", **urls)
+async def cell():
+    with serve_here(greeter("Nested", "Nested")) as served:
+        register(server, served.uri)
+        async with httpx.AsyncClient() as client:
+            answer = await client.post(server.ingress_url + "/Nested/greet", json="you")
+        return asyncio.run(later(answer.json()))
+async def later(text):
+    return text
+print(asyncio.run(cell()))
+"""
+    other = subprocess.run(
+        [sys.executable, "-c", kernel],
+        cwd=home.REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert (other.stdout, other.stderr) == ("Nested you\n", "")

@@ -1,0 +1,216 @@
+"""Child processes: the one place that starts, finds, waits for, stops, kills and reaps them.
+
+A lesson's kernel comes and goes while the server, the agent and the model go on, so every process
+leaves a record in the workbench's home by which a later kernel finds it. A pid alone proves
+nothing, for pids are used again: a process is the recorded one when pid and creation time match.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from workbench.errors import WorkbenchError
+from workbench.home import home, logs
+
+# Children of this very process: they stay zombies until they are polled.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+# Linux derives a creation time, in seconds, from the wall clock, which is set now and then.
+_CREATE_TIME_TOLERANCE = 2.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A process as recorded at its start; `alive` tells what has become of it since."""
+
+    name: str
+    pid: int
+    create_time: float
+    command: list[str]
+    env_hash: str
+    """Of what `start` was given; see `hash_env`."""
+    log: str
+    """Path of the file that holds its stdout and stderr, and those of earlier starts."""
+    log_start: int
+    """Where in that file, in bytes, this start's own lines begin."""
+    extra: dict[str, Any]
+    """What the starter wants to find again, such as ports. Never a secret: it is on disk."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs; a zombie does not."""
+        child = _children.get(self.pid)
+        if child is not None:
+            if child.poll() is None:
+                return True
+            del _children[self.pid]
+        try:
+            process = psutil.Process(self.pid)
+            if abs(process.create_time() - self.create_time) > _CREATE_TIME_TOLERANCE:
+                return False
+            return process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    def log_tail(self, lines: int = 15) -> str:
+        """The last lines that this start of the process wrote."""
+        try:
+            with open(self.log, "rb") as file:
+                file.seek(self.log_start)
+                text = file.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(text.rstrip().splitlines()[-lines:])
+
+    def wait_ready(
+        self, ready: Callable[[], bool], *, timeout: float = 30.0, advice: str = ""
+    ) -> None:
+        """Return once `ready()` is true, `timeout` seconds at most.
+
+        Raises WorkbenchError with `advice` and the last lines of the log: at once if the process
+        dies meanwhile.
+        """
+        deadline = time.monotonic() + timeout
+        while not ready():
+            fault = None if self.alive else "died while starting"
+            if fault is None and time.monotonic() > deadline:
+                fault = f"(pid {self.pid}) is not ready after {timeout:g} s"
+            if fault is not None:
+                raise WorkbenchError(
+                    f"{f'{self.name} {fault}. {advice}'.rstrip()}\nThe end of {self.log}:\n"
+                    f"{self.log_tail() or '(nothing was written)'}"
+                )
+            time.sleep(0.01)
+
+    def stop(self, grace: float = 5.0) -> None:
+        """Ask the process to end (SIGTERM); after `grace` seconds, make it (SIGKILL)."""
+        if self._signal(signal.SIGTERM) and not self._gone_within(grace):
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process as a crash would (SIGKILL): it is gone and reaped when this returns."""
+        if self._signal(signal.SIGKILL) and not self._gone_within(10.0):
+            raise WorkbenchError(f"{self.name} (pid {self.pid}) is still there after SIGKILL.")
+
+    def _signal(self, number: signal.Signals) -> bool:
+        """Signal the process and whatever it started; False when there is nobody to signal."""
+        if not self.alive:
+            return False
+        try:
+            os.killpg(self.pid, number)  # it leads its session, so its group has its number
+        except (ProcessLookupError, PermissionError):  # macOS says the latter of a zombie's group
+            return False
+        return True
+
+    def _gone_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self.alive:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        return True
+
+
+def start(
+    name: str,
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str | None],
+    extra: Mapping[str, Any] | None = None,
+    cwd: Path | None = None,
+) -> Running:
+    """Start `command` in the background and record it as `name`.
+
+    `env` is added to this process's environment; None takes a variable away. There is no stdin, the
+    output goes to `<home>/logs/<name>.log`, and the session is its own, so that a kernel's Ctrl-C
+    does not reach it. Hold `home.exclusive(name)` around `find` and `start`.
+    """
+    for former in [pid for pid, child in _children.items() if child.poll() is not None]:
+        del _children[former]
+    environment = {**os.environ, **env}
+    log = logs() / f"{name}.log"
+    with log.open("ab") as output:
+        log_start = output.tell()
+        try:
+            child = subprocess.Popen(
+                [str(part) for part in command],
+                env={key: value for key, value in environment.items() if value is not None},
+                cwd=cwd or home(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise WorkbenchError(f"Cannot start {name}: {command[0]}: {error.strerror}.") from error
+    _children[child.pid] = child
+    running = Running(
+        name=name,
+        pid=child.pid,
+        create_time=psutil.Process(child.pid).create_time(),  # a zombie at worst, so it is there
+        command=[str(part) for part in command],
+        env_hash=hash_env(env),
+        log=str(log),
+        log_start=log_start,
+        extra=dict(extra or {}),
+    )
+    _write(running)
+    return running
+
+
+def find(name: str) -> Running | None:
+    """The process recorded as `name`, if it is alive."""
+    running = last(name)
+    return running if running is not None and running.alive else None
+
+
+def last(name: str) -> Running | None:
+    """The process that was last started as `name` in this home, dead or alive."""
+    try:
+        return Running(**json.loads(_record(name).read_text()))
+    except (FileNotFoundError, ValueError, TypeError):  # none, or another version's
+        return None
+
+
+def stop_all() -> list[str]:
+    """Stop everything that was started in this home, the last started first; return the names.
+
+    A Restate in Docker is stopped too; its data stay, as those of the embedded one do.
+    """
+    from workbench.restate.docker import stop_docker  # here, for it builds on this module
+
+    records = [last(path.stem) for path in (home() / "processes").glob("*.json")]
+    running = [record for record in records if record is not None and record.alive]
+    running.sort(key=lambda record: record.create_time, reverse=True)
+    for record in running:
+        record.stop()
+    names = [record.name for record in running]
+    return [*names, "restate (docker)"] if stop_docker() else names
+
+
+def hash_env(env: Mapping[str, str | None]) -> str:
+    """A digest by which environments compare: they may hold an API key, so no record holds them."""
+    return hashlib.sha256(json.dumps(dict(env), sort_keys=True).encode()).hexdigest()
+
+
+def _record(name: str) -> Path:
+    return home() / "processes" / f"{name}.json"
+
+
+def _write(running: Running) -> None:
+    path = _record(running.name)
+    path.parent.mkdir(exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}.tmp")
+    draft.write_text(json.dumps(asdict(running), indent=2))
+    draft.replace(path)  # a reader sees the old record or the new one, never half of one

@@ -1,0 +1,111 @@
+"""Installs the server's binary from npm, pinned by the hashes of the committed lock file.
+
+The lock file has the packages of all platforms, which npm allows for optional dependencies only;
+and when an optional one's hash is wrong, or its download fails, npm leaves it out and reports
+success. So npm is given a manifest cut down to this machine's package, which is not optional there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import WorkbenchError
+from workbench.home import REPOSITORY, exclusive
+from workbench.restate.npm_command import npm_command
+
+_MANIFEST = Path(__file__).with_name("npm")
+_FOLDER = REPOSITORY / ".workbench" / "npm"  # one copy (216 MB) for all homes of this checkout
+_SCOPE = "@restatedev/restate-server-"
+_CPUS = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+def _pinned() -> dict[str, str]:
+    dependencies = json.loads((_MANIFEST / "package.json").read_text())["optionalDependencies"]
+    return {str(package): str(version) for package, version in dependencies.items()}
+
+
+VERSION = next(iter(_pinned().values()))
+"""The version of the server that the series is written against."""
+
+
+def install_server(progress: Callable[[str], None] = print, *, folder: Path = _FOLDER) -> Path:
+    """The server's binary, installed into `folder` unless it is there.
+
+    `progress` is given one line per step that takes long. Raises WorkbenchError when there is no
+    npm to be had, the download fails, or what was downloaded is not what the lock file says.
+    """
+    package = f"{_SCOPE}{sys.platform}-{_CPUS.get(platform.machine().lower(), platform.machine())}"
+    if package not in _pinned():
+        raise WorkbenchError(
+            f"There is no Restate server binary for {sys.platform} on {platform.machine()}.\n"
+            "Start Docker and set RESTATE_MODE=docker, or set RESTATE_MODE=external."
+        )
+    binary = folder / "node_modules" / package / "bin" / "restate-server"
+    if not _answers(binary):
+        with exclusive("npm", folder=folder, timeout=600):
+            if not _answers(binary):  # another kernel may have installed it meanwhile
+                _install(package, folder, progress)
+                if not _answers(binary):
+                    raise WorkbenchError(
+                        f"{binary} was installed but does not say that it is {VERSION}.\n"
+                        f"Remove {folder} and try again."
+                    )
+    return binary
+
+
+def _answers(binary: Path) -> bool:
+    try:
+        answer = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False)
+    except OSError:
+        return False
+    return answer.stdout.strip() == f"restate-server {VERSION}"
+
+
+def _install(package: str, folder: Path, progress: Callable[[str], None]) -> None:
+    npm = npm_command(progress)
+    progress(f"Installing the Restate server {VERSION} with npm (about 80 MB)")
+    for name in ("package.json", "package-lock.json"):
+        manifest = json.loads((_MANIFEST / name).read_text())
+        (folder / name).write_text(json.dumps(_only(package, manifest), indent=2))
+    cache = folder / "cache"
+    command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--cache", str(cache)]
+    answer = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "NODE_DISABLE_COMPILE_CACHE": "1"},  # else Node writes to /tmp
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if answer.returncode != 0:
+        raise WorkbenchError(
+            f"npm could not install {package} {VERSION}; it said:\n{_errors(answer.stdout)}\n"
+            "Mend that and try again, or start Docker and set RESTATE_MODE=docker."
+        )
+    shutil.rmtree(cache, ignore_errors=True)
+
+
+def _only(package: str, manifest: dict[str, Any]) -> dict[str, Any]:
+    """The manifest, or lock file, of `package` alone, on which it insists."""
+    if "packages" not in manifest:
+        version = manifest.pop("optionalDependencies")[package]
+        return {**manifest, "dependencies": {package: version}}
+    entry = f"node_modules/{package}"
+    locked = {key: value for key, value in manifest["packages"][entry].items() if key != "optional"}
+    return {**manifest, "packages": {"": _only(package, manifest["packages"][""]), entry: locked}}
+
+
+def _errors(output: str) -> str:
+    """The first of npm's error lines, without its stack trace."""
+    lines = [line for line in output.splitlines() if line.startswith("npm error")]
+    return "\n".join([line for line in lines if "    at " not in line][:5]) or output[-1000:]

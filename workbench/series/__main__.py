@@ -1,0 +1,89 @@
+"""`python -m workbench.series`: run lessons, open them in JupyterLab, or end what is left running.
+
+It takes notebooks by their paths; `scripts/tutorial` knows the lessons by their names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from workbench.errors import WorkbenchError
+from workbench.series.ending import end_everything
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the command line says; 1 is a failed lesson, or no way to run it, and 130 Ctrl-C."""
+    chosen = _parser().parse_args(arguments)
+    for number in _SIGNALS:
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, _interrupt)
+    try:
+        return _act(chosen)
+    except WorkbenchError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted; all that was started has ended.", file=sys.stderr)
+        return 130
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    for number in _SIGNALS:  # what ends everything is not interrupted again
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _act(chosen: argparse.Namespace) -> int:
+    if chosen.command == "stop":
+        ended = end_everything()
+        print(f"Stopped: {', '.join(ended)}" if ended else "Nothing was running.")
+        return 0
+    if chosen.command == "lab":
+        from workbench.series.lab import open_lab
+
+        open_lab(chosen.root, chosen.lesson)
+        return 0
+    from workbench.series.runner import run
+
+    passed = run(
+        chosen.lessons,
+        build=chosen.build,
+        jobs=chosen.jobs,
+        parameters={name: _value(text) for name, text in chosen.parameter},
+    )
+    return 0 if passed else 1
+
+
+def _value(text: str) -> Any:
+    """A parameter's value: what `text` is in JSON, or else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m workbench.series", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="execute notebooks")
+    run.add_argument("lessons", nargs="+", type=Path)
+    run.add_argument("--build", type=Path, default=Path("build"), help="where the results go")
+    run.add_argument("--jobs", type=int, default=1, help="how many at a time")
+    run.add_argument("-p", "--parameter", nargs=2, action="append", default=[])
+    lab = commands.add_parser("lab", help="open JupyterLab")
+    lab.add_argument("root", type=Path, help="the folder that it shows")
+    lab.add_argument("lesson", type=Path, help="the notebook that it opens")
+    commands.add_parser("stop", help="end what sessions and runs have left running")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,92 @@
+"""What a person sees of a run: a bar on a terminal, a line per lesson, each failure whole."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from workbench.series.lesson import Failure
+
+
+class Report:
+    """Prints a run as it goes: a context in which the bar is shown. Threads may share it."""
+
+    def __init__(self, lessons: Sequence[Path], *, cells: int) -> None:
+        """`cells` is how many cells the lessons have together."""
+        self._console = Console(highlight=False, markup=False, soft_wrap=True)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("cells"),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=cells)
+        self._lessons = [lesson.stem for lesson in lessons]
+        self._at_work: list[str] = []
+        self._failed: dict[str, str] = {}
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Report:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def begin(self, lesson: Path) -> None:
+        """A lesson begins."""
+        self._at_work.append(lesson.stem)
+        self._show_at_work()
+
+    def cell(self) -> None:
+        """A cell begins."""
+        self._progress.advance(self._task)
+
+    def end(
+        self, lesson: Path, seconds: float, failure: Failure | None, logs: Mapping[str, str]
+    ) -> None:
+        """A lesson has ended; `logs` are the last lines of its processes' logs, if it failed."""
+        name = lesson.stem
+        self._at_work.remove(name)
+        self._show_at_work()
+        width = max(map(len, self._lessons))
+        verdict = f"failed in cell {failure.cell}" if failure else "passed"
+        self._console.print(
+            f"{'✗' if failure else '✓'} {name:<{width}} {seconds:6.1f} s  {verdict}"
+        )
+        if failure:
+            self._failed[name] = _describe(name, failure, logs)
+
+    def summary(self, build: Path) -> bool:
+        """Print the failures and the verdict on the whole; whether all lessons passed."""
+        for failure in self._failed.values():
+            self._console.print(failure)
+        count, seconds = len(self._lessons), time.monotonic() - self._started
+        if self._failed:
+            verdict = f"{len(self._failed)} of {count} lessons failed: {', '.join(self._failed)}"
+        else:
+            verdict = f"{count} lessons passed"
+        self._console.print(f"{verdict} · {seconds:.1f} s · copies and pages in {build}")
+        return not self._failed
+
+    def _show_at_work(self) -> None:
+        self._progress.update(self._task, description=", ".join(self._at_work))
+
+
+def _describe(name: str, failure: Failure, logs: Mapping[str, str]) -> str:
+    parts = [
+        f"\n{f' {name}, cell {failure.cell} ':─^80}",
+        textwrap.indent(failure.source, "  "),
+        failure.error,
+        *(f"\nThe end of {log}:\n{textwrap.indent(lines, '  ')}" for log, lines in logs.items()),
+    ]
+    return "\n".join(parts)

@@ -1,0 +1,199 @@
+"""Serves services that are defined in a notebook, from the notebook's own kernel.
+
+They run in a thread with an event loop of its own. In the kernel's loop they could not answer while
+a cell waits for them: a synchronous call from a cell would wait for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import socket
+import threading
+from types import TracebackType
+from typing import Any
+
+import hypercorn.asyncio
+import restate as sdk
+from hypercorn.config import Config
+
+from workbench import ports
+from workbench.errors import WorkbenchError
+from workbench.restate import Restate
+
+__all__ = ["Served", "serve_here"]
+
+_Service = sdk.Service | sdk.VirtualObject | sdk.Workflow
+# Restate keeps one connection for long and opens a stream on it for each invocation; the values
+# that https://docs.restate.dev/develop/python/serving gives.
+_UNLIMITED = 2_147_483_647
+
+_served: dict[str, Served] = {}
+
+
+class Served:
+    """Services that this kernel serves. A context manager: it stops serving when left."""
+
+    def __init__(
+        self,
+        name: str,
+        services: tuple[_Service, ...],
+        listener: socket.socket,
+        restate: Restate | None,
+    ) -> None:
+        self.name = name
+        self.port = int(listener.getsockname()[1])
+        self._host = restate.agent_host if restate else "127.0.0.1"
+        self._app = sdk.app(
+            services, identity_keys=list(restate.identity_keys) if restate else None
+        )
+        self._listener = listener
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._attempts: set[asyncio.Future[None]] = set()
+        self._thread = threading.Thread(target=self._run, name=f"serve {name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def uri(self) -> str:
+        """Where Restate reaches the services: what a deployment is registered with."""
+        return f"http://{self._host}:{self.port}"
+
+    def stop(self, grace: float = 10.0) -> None:
+        """Stop serving; the port is free when this returns. Nothing happens the second time.
+
+        Raises WorkbenchError when a handler has not let go of its thread after `grace` seconds.
+        """
+        if self._thread.is_alive():
+            with contextlib.suppress(RuntimeError):  # the loop has just closed
+                self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join(grace)
+            if self._thread.is_alive():
+                raise WorkbenchError(
+                    f"{self.name} does not stop: a handler blocks its event loop, or hides its "
+                    "cancellation.\nRestart the kernel, and mend the handler."
+                )
+        if _served.get(self.name) is self:
+            del _served[self.name]
+
+    def __enter__(self) -> Served:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __str__(self) -> str:
+        return f"{self.name} · {self.uri} · served from this kernel"
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.set_exception_handler(self._complain)
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            rest = asyncio.all_tasks(self._loop)  # of connections made while it was closing
+            for task in rest:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        config = Config()
+        config.bind = [f"fd://{self._listener.detach()}"]
+        # Below that it says, each time, that the SDK's app takes no lifespan events.
+        config.loglevel = "ERROR"
+        config.h2_max_concurrent_streams = _UNLIMITED
+        config.keep_alive_max_requests = _UNLIMITED
+        config.keep_alive_timeout = _UNLIMITED
+
+        async def stopped() -> None:
+            await self._stopping.wait()
+            # hypercorn breaks down noisily if it is closed with requests under way.
+            while self._attempts:
+                for attempt in self._attempts:
+                    attempt.cancel()  # the SDK takes the first one for the handler's end
+                await asyncio.wait(self._attempts, timeout=0.05)
+
+        try:
+            await hypercorn.asyncio.serve(self._answer, config, shutdown_trigger=stopped)
+        except Exception:
+            # It fails on what still arrives for a request that was cut off.
+            if not self._stopping.is_set():
+                raise
+
+    def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Print what goes wrong in the loop, but for connections that break while it stops."""
+        if not self._stopping.is_set():
+            loop.default_exception_handler(context)
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        """The ASGI app: the SDK's, but each request can be cut off without hypercorn's knowledge.
+
+        Restate then takes the attempt for failed, and makes another one.
+        """
+        if self._stopping.is_set():
+            return
+        attempt = asyncio.ensure_future(self._app(scope, receive, send))
+        self._attempts.add(attempt)
+        try:
+            await asyncio.wait({attempt})
+        finally:
+            attempt.cancel()
+            self._attempts.discard(attempt)
+        if not attempt.cancelled():
+            attempt.result()
+
+
+def serve_here(
+    *services: _Service,
+    port: int | None = None,
+    name: str | None = None,
+    restate: Restate | None = None,
+) -> Served:
+    """Serve `services` until `stop()`, or the end of the kernel.
+
+    What this kernel already serves under that `name` (the services' names, unless given), or on
+    that `port`, is stopped first, and a name keeps its port: a cell may be changed and run again.
+    Another version beside the first needs another `name`. Pass `restate` when its server may be in
+    a container, for the address and the identity key. Raises WorkbenchError if the port is taken.
+    """
+    name = name or ", ".join(service.name for service in services)
+    former = _served.get(name)
+    port = port or (former.port if former else None)
+    for served in [
+        served for served in _served.values() if served is former or served.port == port
+    ]:
+        served.stop()
+    served = Served(
+        name, services, _listen(port, restate.agent_bind if restate else "127.0.0.1"), restate
+    )
+    _served[name] = served
+    return served
+
+
+def _listen(port: int | None, host: str) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port or ports.free_port(host=host)))
+    except OSError as error:
+        listener.close()
+        raise WorkbenchError(
+            f"Cannot serve on port {port}: it is taken by {ports.holder(port or 0)}.\n"
+            "Leave `port` out to get a free one."
+        ) from error
+    listener.listen()  # from here on callers can connect, and wait until the loop accepts
+    return listener
+
+
+@atexit.register
+def _stop_all() -> None:
+    for served in list(_served.values()):
+        served.stop()
