@@ -28,6 +28,7 @@ from agent.contracts import (
 )
 from agent.history import as_conversation, as_history
 from agent.outcome import outcome_of
+from agent.retries import UNTIL_DONE
 
 __all__ = [
     "coding_agent",
@@ -47,7 +48,7 @@ _PATIENCE = timedelta(seconds=5)
 
 # State is fetched key by key, as asked for: a session has one key per turn, and most handlers need
 # few of them.
-coding_agent = VirtualObject("CodingAgent", state_preload=False)
+coding_agent = VirtualObject("CodingAgent", state_preload=False, invocation_retry_policy=UNTIL_DONE)
 
 
 @coding_agent.handler(invocation_context_managers=checked(Message))

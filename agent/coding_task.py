@@ -21,7 +21,7 @@ from agent.model_step import ask_model
 from agent.outcome import outcome_of
 from agent.prompts import plan_prompt, read_plan, review_prompt, without_fence, write_prompt
 from agent.report import report
-from agent.retries import RETRY_POLICY
+from agent.retries import RETRY_POLICY, UNTIL_DONE
 
 __all__ = ["coding_task", "run_task", "watch", "write_file"]
 
@@ -142,7 +142,7 @@ async def write_file(ctx: Context, file: FileRequest) -> str:
     return content
 
 
-@coding_task.handler(invocation_context_managers=checked(Watch))
+@coding_task.handler(invocation_context_managers=checked(Watch), invocation_retry_policy=UNTIL_DONE)
 async def watch(ctx: Context, watched: Watch) -> None:
     """Attach to a task and report its end: a killed task tells nobody. Sent from outside the task's
     tree.

@@ -1,6 +1,7 @@
 """Serves the four services over HTTP/2."""
 
 import asyncio
+import os
 import signal
 
 import hypercorn.asyncio
@@ -10,6 +11,7 @@ from restate.server import install_shutdown_hook
 
 from agent.coding_agent import coding_agent
 from agent.coding_task import coding_task
+from agent.log import logger
 from agent.settings import settings
 from agent.usage_meter import usage_meter
 from agent.workspace import workspace
@@ -38,12 +40,13 @@ async def serve() -> None:
     config.h2_max_concurrent_streams = _UNLIMITED
     config.keep_alive_max_requests = _UNLIMITED
     config.keep_alive_timeout = _UNLIMITED
-    # Restate tries an attempt that is cut off again, elsewhere or later, so there is little to wait
-    # for.
-    config.graceful_timeout = 1.0
+    # Below that it says at each start that the SDK's app takes no lifespan events.
+    config.loglevel = "ERROR"
 
-    # The SDK takes SIGTERM for itself; its hook lets us have it too.
-    shutdown = asyncio.Event()
+    # Everything that matters is in Restate, and an attempt that is cut off is made again, so there
+    # is nothing to wait for or to save: a request to end is honoured as a crash would be, at once.
+    # The SDK takes SIGTERM for itself, but shares it; hypercorn would, unless it has a trigger.
     for signum in (signal.SIGTERM, signal.SIGINT):
-        install_shutdown_hook(asyncio.get_running_loop(), shutdown.set, signum)
-    await hypercorn.asyncio.serve(app, config, shutdown_trigger=shutdown.wait)
+        install_shutdown_hook(asyncio.get_running_loop(), lambda: os._exit(0), signum)
+    logger.info("Serving at %s", config.bind[0])
+    await hypercorn.asyncio.serve(app, config, shutdown_trigger=asyncio.Event().wait)

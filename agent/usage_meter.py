@@ -4,10 +4,11 @@ from restate import ObjectContext, ObjectSharedContext, VirtualObject
 
 from agent.checked_input import checked
 from agent.contracts import Usage, UsageTotal
+from agent.retries import UNTIL_DONE
 
 __all__ = ["get_usage", "record", "usage_meter"]
 
-usage_meter = VirtualObject("UsageMeter")
+usage_meter = VirtualObject("UsageMeter", invocation_retry_policy=UNTIL_DONE)
 
 
 @usage_meter.handler(invocation_context_managers=checked(Usage))

@@ -11,10 +11,11 @@ from restate import ObjectContext, ObjectSharedContext, TerminalError, VirtualOb
 
 from agent.checked_input import checked
 from agent.contracts import TurnRef, WriteFile
+from agent.retries import UNTIL_DONE
 
 __all__ = ["begin", "commit", "read_files", "rollback", "workspace", "write_file"]
 
-workspace = VirtualObject("Workspace")
+workspace = VirtualObject("Workspace", invocation_retry_policy=UNTIL_DONE)
 
 
 class Draft(BaseModel):

@@ -112,6 +112,9 @@ class Served:
         config.h2_max_concurrent_streams = _UNLIMITED
         config.keep_alive_max_requests = _UNLIMITED
         config.keep_alive_timeout = _UNLIMITED
+        # When it is asked to end, no request is left; but hypercorn never again takes a connection
+        # for idle on which the server broke off a request, as a kill does, and would wait for it.
+        config.graceful_timeout = 0.1
 
         async def stopped() -> None:
             await self._stopping.wait()

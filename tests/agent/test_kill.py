@@ -3,6 +3,7 @@
 import pytest
 
 from tests.stack import Stack
+from workbench import start_agent
 
 
 @pytest.mark.parametrize("step", ["plan", "write", "review"])
@@ -43,3 +44,18 @@ def test_the_watcher_declines_to_be_cancelled(stack: Stack) -> None:
     stack.admin.cancel(watchers[0]["id"])
     stack.admin.kill(task)
     assert session.wait_idle()["status"] == "killed"
+
+
+def test_the_watcher_waits_for_an_agent_that_stays_away(own_stack: Stack) -> None:
+    env = {"AGENT_MAX_ATTEMPTS": "2"}
+    agent = start_agent(own_stack.restate, own_stack.model, env=env)
+    own_stack.admin.register(agent.uri, force=True)
+    session = own_stack.session()
+    task = session.message()["task_id"]
+    session.wait_streaming(1, "write")
+    agent.kill()
+    own_stack.admin.wait_for(task, "paused")  # more attempts than its watcher's would be
+    own_stack.admin.kill(task)
+    agent.start()
+    assert session.wait_idle()["status"] == "killed"
+    session.wait_no_draft()
