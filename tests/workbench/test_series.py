@@ -40,8 +40,9 @@ class Lessons:
         self.build = folder / "build"
 
     def write(self, name: str, *sources: str, parameters: str | None = None) -> Path:
-        """A notebook with a title and a code cell for each source."""
-        cells = [nbformat.v4.new_markdown_cell(f"# {name}")]
+        """A notebook with a title, a diagram and a code cell for each source."""
+        title = f"# {name}\n\n```mermaid\nflowchart LR\n  lesson --> page\n```\n"
+        cells = [nbformat.v4.new_markdown_cell(title)]
         if parameters is not None:
             tagged = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
             cells.append(tagged)
@@ -177,6 +178,8 @@ def test_pages_need_no_network(finished: tuple[Lessons, int, str]) -> None:
     page = (finished[0].build / "01_second.html").read_text()
 
     assert "sleeper" in page
+    assert page.count('<img alt="diagram" src="data:image/svg+xml;') == 1
+    assert "mermaid" not in page
     assert "<script" not in page
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import threading
+import base64
+import re
 from functools import cache
 from pathlib import Path
 
+import mermaidx
+import nbformat
 from nbconvert.exporters import HTMLExporter
 
 # nbconvert's own template loads these three from the network.
@@ -16,16 +19,31 @@ _TEMPLATE = """\
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
 """
 
-_exporting = threading.Lock()  # an exporter is not for several threads at once
+_DIAGRAM = re.compile(r"^```mermaid\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def write_page(notebook: Path) -> Path:
     """Write the page of `notebook` beside it, and return the page's path."""
-    with _exporting:
-        html, _ = _exporter().from_filename(str(notebook))
+    content = nbformat.read(notebook, as_version=4)
+    for cell in content.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _DIAGRAM.sub(lambda match: _image(match[1]), cell.source)
+    resources = {"metadata": {"name": notebook.stem}}
+    html, _ = _exporter().from_notebook_node(content, resources)
     page = notebook.with_suffix(".html")
     page.write_text(html, encoding="utf-8")
     return page
+
+
+def _image(diagram: str) -> str:
+    """An HTML image of a mermaid diagram; about a second's work."""
+    svg = mermaidx.render(diagram).svg()
+    box = re.search(r'viewBox="\S+ \S+ (\S+) \S+"', svg)
+    width = f"width: {box[1]}px; " if box else ""
+    data = base64.b64encode(svg.encode()).decode()
+    return (
+        f'<img alt="diagram" style="{width}max-width: 100%" src="data:image/svg+xml;base64,{data}">'
+    )
 
 
 @cache

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +43,22 @@ def run(
     _check_parameters(lessons, parameters or {})
     build.mkdir(parents=True, exist_ok=True)
     with _run_folder() as folder, Report(lessons, cells=cells) as report:
-        series = _Series(lessons, build.resolve(), parameters or {}, report)
         _keep_files_below(folder)
         os.chdir(lessons[0].parent)  # a kernel starts in the folder of its notebook
-        with ThreadPoolExecutor(jobs) as pool:
+        with ThreadPoolExecutor(jobs) as kernels, ThreadPoolExecutor(1) as pages:
+            series = _Series(lessons, build.resolve(), parameters or {}, report, pages)
+            homes = [folder / f"{JOB}{number + 1}" for number in range(jobs)]
+            work = [kernels.submit(series.work, home) for home in homes]
             try:
-                work = [
-                    pool.submit(series.work, folder / f"{JOB}{number + 1}")
-                    for number in range(min(jobs, len(lessons)))
-                ]
                 wait(work)
             except KeyboardInterrupt:
                 series.stopping.set()
-                end_run(folder)  # threads end once their kernels are gone
+                pages.shutdown(wait=False, cancel_futures=True)
+                end_run(folder)  # the threads end once their kernels are gone
                 raise
-        for job in work:
-            job.result()  # raises what only a fault of our own can raise
+        done: list[Future[Any]] = [*work, *series.pages]
+        for future in done:
+            future.result()  # raises what only a fault of our own can raise
     return report.summary(build)
 
 
@@ -66,15 +66,22 @@ class _Series:
     """Lessons that wait to be run; every job takes the next one."""
 
     def __init__(
-        self, lessons: Sequence[Path], build: Path, parameters: Mapping[str, Any], report: Report
+        self,
+        lessons: Sequence[Path],
+        build: Path,
+        parameters: Mapping[str, Any],
+        report: Report,
+        pages: Executor,
     ) -> None:
         self.stopping = threading.Event()
+        self.pages: list[Future[Path]] = []
         self._waiting: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for lesson in lessons:
             self._waiting.put(lesson)
         self._build = build
         self._parameters = parameters
         self._report = report
+        self._page_writer = pages
 
     def work(self, home: Path) -> None:
         """Run lessons until there is none left, with `home` as their workbench's home."""
@@ -100,10 +107,9 @@ class _Series:
         )
         if self.stopping.is_set():
             return
-        self._report.end(
-            lesson, time.monotonic() - started, failure, _logs(home, since=began) if failure else {}
-        )
-        write_page(copy)
+        seconds = time.monotonic() - started
+        self._report.end(lesson, seconds, failure, _logs(home, since=began) if failure else {})
+        self.pages.append(self._page_writer.submit(write_page, copy))  # while the next lesson runs
 
 
 @contextlib.contextmanager

@@ -1,0 +1,78 @@
+"""The command `tutorial`: set up, then hand over to the workbench, which runs in `.venv`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any, NoReturn
+
+import _lessons
+import _setup
+
+_DESCRIPTION = "With no command: set up what is missing, and open JupyterLab at the first lesson."
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the command line says; the exit code is 2 where it cannot be understood."""
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "stop":
+        if not _setup.WORKBENCH.exists():
+            print("Nothing was ever started here.")
+            return 0
+        _hand_over("stop")
+    try:
+        lessons = _lessons.choose(chosen.lesson if chosen.command == "run" else [])
+    except ValueError as error:
+        parser.error(str(error))
+    if not lessons:
+        parser.error("there are no lessons in notebooks/")
+    if chosen.command == "run":
+        parameters = [part for pair in chosen.parameter for part in ("--parameter", *pair)]
+        build = _setup.REPOSITORY / "build"
+        _hand_over("run", "--jobs", chosen.jobs, "--build", build, *parameters, *lessons)
+    _hand_over("lab", _setup.REPOSITORY, lessons[0])
+
+
+def _hand_over(*arguments: str | int | Path) -> NoReturn:
+    """Set up, and become `python -m workbench.series`."""
+    _setup.ensure()
+    command = [_setup.PYTHON, "-m", "workbench.series", *arguments]
+    os.execv(_setup.PYTHON, [str(part) for part in command])
+
+
+class _Parser(argparse.ArgumentParser):
+    """Shows the lessons with its help and with every error."""
+
+    def __init__(self, **options: Any) -> None:
+        layout = argparse.RawDescriptionHelpFormatter
+        super().__init__(epilog=_lessons.listing(), formatter_class=layout, **options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.format_usage()}{self.prog}: error: {message}\n{_lessons.listing()}\n")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="tutorial", description=_DESCRIPTION)
+    commands = parser.add_subparsers(dest="command", metavar="{run,stop}")
+    run = commands.add_parser("run", help="run lessons unattended")
+    run.description = "Run lessons; executed copies and web pages of them are left in build/."
+    run.add_argument("lesson", nargs="*", help="number or name; all lessons where there is none")
+    run.add_argument("--jobs", type=_count, default=1, help="how many at a time (default: 1)")
+    run.add_argument(
+        *("-p", "--parameter"),
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="set a parameter of the lessons",
+    )
+    commands.add_parser("stop", help="stop what earlier sessions left running")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)

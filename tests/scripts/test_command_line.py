@@ -1,0 +1,87 @@
+"""What the commands say without setting anything up: help, mistakes, a Python that is too old."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+
+def _run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, SCRIPTS / command, *arguments], capture_output=True, text=True, timeout=30
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("tutorial", "--help"),
+        ("tutorial", "run", "--help"),
+        ("tutorial", "stop", "--help"),
+        ("test", "--help"),
+    ],
+)
+def test_help(arguments: tuple[str, ...]) -> None:
+    answer = _run(*arguments)
+
+    assert answer.returncode == 0
+    assert answer.stdout.startswith("usage: ")
+    assert answer.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "99"], "there is no lesson '99'"),
+        (["run", "nonsense"], "there is no lesson 'nonsense'"),
+        (["run", "--colour"], "unrecognized arguments: --colour"),
+        (["run", "--jobs", "0"], "'0' is not a whole number from 1"),
+        (["run", "--jobs", "many"], "'many' is not a whole number from 1"),
+        (["dance"], "invalid choice: 'dance'"),
+    ],
+)
+def test_what_it_does_not_know_is_refused_with_the_lessons(
+    arguments: list[str], message: str
+) -> None:
+    answer = _run("tutorial", *arguments)
+
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert message in answer.stderr
+    assert "The lessons:\n" in answer.stderr
+
+
+def test_arguments_for_pytest_come_after_two_dashes() -> None:
+    answer = _run("test", "-k", "something")
+
+    assert answer.returncode == 2
+    assert "unrecognized arguments: -k something" in answer.stderr
+    assert "[-- PYTEST_ARGUMENT ...]" in answer.stderr
+
+
+@pytest.mark.parametrize("command", ["tutorial", "test"])
+def test_an_old_python_is_told_so(command: str) -> None:
+    pretend = (
+        "import runpy, sys; sys.version_info = (3, 9, 18, 'final', 0);"
+        f"sys.path.insert(0, {str(SCRIPTS)!r});"
+        f"runpy.run_path({str(SCRIPTS / command)!r}, run_name='__main__')"
+    )
+
+    answer = subprocess.run([sys.executable, "-c", pretend], capture_output=True, text=True)
+
+    assert answer.returncode == 1
+    assert answer.stderr == (
+        f"This needs Python 3.10 or newer, and {sys.executable} is 3.9.\n"
+        f"Install a newer one and start the command with it: python3.12 {SCRIPTS / command}\n"
+    )
+
+
+@pytest.mark.parametrize("file", ["tutorial", "test", "_check_python.py"])
+def test_an_old_python_can_read_that_far(file: str) -> None:
+    ast.parse((SCRIPTS / file).read_text(), feature_version=(3, 4))
