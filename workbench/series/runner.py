@@ -42,11 +42,12 @@ def run(
     cells = sum(_count_cells(lesson) for lesson in lessons)
     _check_parameters(lessons, parameters or {})
     build.mkdir(parents=True, exist_ok=True)
+    lessons, build = [lesson.resolve() for lesson in lessons], build.resolve()
     with _run_folder() as folder, Report(lessons, cells=cells) as report:
         _keep_files_below(folder)
         os.chdir(lessons[0].parent)  # a kernel starts in the folder of its notebook
         with ThreadPoolExecutor(jobs) as kernels, ThreadPoolExecutor(1) as pages:
-            series = _Series(lessons, build.resolve(), parameters or {}, report, pages)
+            series = _Series(lessons, build, parameters or {}, report, pages)
             homes = [folder / f"{JOB}{number + 1}" for number in range(jobs)]
             work = [kernels.submit(series.work, home) for home in homes]
             try:
@@ -94,6 +95,7 @@ class _Series:
         self._report.begin(lesson)
         began, started = time.time(), time.monotonic()
         copy = self._build / lesson.name
+        copy.unlink(missing_ok=True)
         failure = execute(
             Path(lesson.name),
             Path(os.path.relpath(copy)),  # it is written into the copy, and no one else's business
@@ -109,7 +111,8 @@ class _Series:
             return
         seconds = time.monotonic() - started
         self._report.end(lesson, seconds, failure, _logs(home, since=began) if failure else {})
-        self.pages.append(self._page_writer.submit(write_page, copy))  # while the next lesson runs
+        if copy.exists():  # its kernel has started
+            self.pages.append(self._page_writer.submit(write_page, copy))
 
 
 @contextlib.contextmanager
