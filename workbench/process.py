@@ -59,7 +59,9 @@ class Running:
             process = psutil.Process(self.pid)
             if abs(process.create_time() - self.create_time) > _CREATE_TIME_TOLERANCE:
                 return False
-            return process.status() != psutil.STATUS_ZOMBIE
+            if process.status() != psutil.STATUS_ZOMBIE:
+                return True
+            return process.num_threads() > 1  # those still hold its files and its port
         except psutil.NoSuchProcess:
             return False
 

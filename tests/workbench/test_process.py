@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from workbench import home, process
+from workbench import home, ports, process
 from workbench.errors import WorkbenchError
 from workbench.waiting import wait_until
 
@@ -117,6 +117,30 @@ def test_a_zombie_is_dead(own_home: Path) -> None:
     fields.update(pid=zombie, create_time=psutil.Process(zombie).create_time())
     record(own_home, "zombie").write_text(json.dumps(fields))
     assert process.find("zombie") is None
+
+
+def test_the_port_is_free_once_a_process_of_another_kernel_is_stopped() -> None:
+    """Its first thread may be gone, and the process a zombie, while another still holds the port."""
+    serve = (
+        "import os, signal, socket, sys, threading;"
+        "signal.signal(signal.SIGTERM, lambda *_: os._exit(0));"
+        "listener = socket.create_server(('127.0.0.1', int(sys.argv[1])));"
+        "threads = [threading.Thread(target=threading.Event().wait, daemon=True) for _ in range(8)];"
+        "[thread.start() for thread in threads];"
+        "signal.pause()"
+    )
+    port = ports.free_port()
+    begin = (
+        "import sys; from workbench import ports, process;"
+        f"running = process.start('child', [sys.executable, '-c', {serve!r}, '{port}'], env={{}});"
+        f"running.wait_ready(lambda: not ports.is_free({port}))"
+    )
+    for _ in range(10):
+        subprocess.run([sys.executable, "-c", begin], check=True)
+        running = process.find("child")
+        assert running is not None
+        running.stop()
+        assert ports.is_free(port)
 
 
 def test_a_pid_that_was_given_to_another_is_not_taken_for_it(own_home: Path) -> None:
