@@ -120,12 +120,13 @@ def test_a_zombie_is_dead(own_home: Path) -> None:
 
 
 def test_the_port_is_free_once_a_process_of_another_kernel_is_stopped() -> None:
-    """Its first thread may be gone, and the process a zombie, while another still holds the port."""
+    """Its first thread may be gone, and the process a zombie, while another still holds it."""
     serve = (
         "import os, signal, socket, sys, threading;"
         "signal.signal(signal.SIGTERM, lambda *_: os._exit(0));"
         "listener = socket.create_server(('127.0.0.1', int(sys.argv[1])));"
-        "threads = [threading.Thread(target=threading.Event().wait, daemon=True) for _ in range(8)];"
+        "wait = threading.Event().wait;"
+        "threads = [threading.Thread(target=wait, daemon=True) for _ in range(8)];"
         "[thread.start() for thread in threads];"
         "signal.pause()"
     )

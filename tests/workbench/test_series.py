@@ -134,10 +134,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lessons, int, st
 def test_every_lesson_has_its_line_and_the_whole_its_verdict(
     finished: tuple[Lessons, int, str],
 ) -> None:
-    _, code, out = finished
+    lessons, code, out = finished
 
     assert code == 1
     patterns = [
+        re.escape(f"Running 4 lessons; copies and pages go to {lessons.build}"),
         r"✓ 00_first  +\d+\.\d s  passed",
         r"✓ 01_second +\d+\.\d s  passed",
         r"✗ 02_bad    +\d+\.\d s  failed in cell 5",

@@ -25,7 +25,7 @@ class Failure:
     """Where a lesson failed, and how."""
 
     cell: int = 0
-    """The cell's place among all of the copy's cells, from 1; 0 is before the first."""
+    """The cell's place among all of the notebook's cells, from 1; 0 is before the first."""
     source: str = ""
     error: str = ""
 
@@ -67,7 +67,7 @@ def execute(
     """Execute `lesson` in the current folder and write it, as far as it got, to `copy`.
 
     `env` is added to this process's environment for the kernel; `log` takes what the kernel itself
-    has to say, and `on_cell` is called as each cell begins.
+    has to say, and `on_cell` is called as each cell begins: what it raises ends the lesson.
     """
     failure = Failure()
 

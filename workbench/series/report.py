@@ -16,7 +16,7 @@ from workbench.series.lesson import Failure
 class Report:
     """Prints a run as it goes: a context in which the bar is shown. Threads may share it."""
 
-    def __init__(self, lessons: Sequence[Path], *, cells: int) -> None:
+    def __init__(self, lessons: Sequence[Path], cells: int, build: Path) -> None:
         """`cells` is how many cells the lessons have together."""
         self._console = Console(highlight=False, markup=False, soft_wrap=True)
         self._progress = Progress(
@@ -31,11 +31,14 @@ class Report:
         )
         self._task = self._progress.add_task("", total=cells)
         self._lessons = [lesson.stem for lesson in lessons]
+        self._build = build
         self._at_work: list[str] = []
         self._failed: dict[str, str] = {}
         self._started = time.monotonic()
 
     def __enter__(self) -> Report:
+        many = "1 lesson" if len(self._lessons) == 1 else f"{len(self._lessons)} lessons"
+        self._console.print(f"Running {many}; copies and pages go to {self._build}")
         self._progress.start()
         return self
 
@@ -66,7 +69,7 @@ class Report:
         if failure:
             self._failed[name] = _describe(name, failure, logs)
 
-    def summary(self, build: Path) -> bool:
+    def summary(self) -> bool:
         """Print the failures and the verdict on the whole; whether all lessons passed."""
         for failure in self._failed.values():
             self._console.print(failure)
@@ -74,8 +77,8 @@ class Report:
         if self._failed:
             verdict = f"{len(self._failed)} of {count} lessons failed: {', '.join(self._failed)}"
         else:
-            verdict = f"{count} lessons passed"
-        self._console.print(f"{verdict} · {seconds:.1f} s · copies and pages in {build}")
+            verdict = f"{count} of {count} lessons passed"
+        self._console.print(f"{verdict} · {seconds:.1f} s")
         return not self._failed
 
     def _show_at_work(self) -> None:

@@ -43,7 +43,7 @@ def run(
     _check_parameters(lessons, parameters or {})
     build.mkdir(parents=True, exist_ok=True)
     lessons, build = [lesson.resolve() for lesson in lessons], build.resolve()
-    with _run_folder() as folder, Report(lessons, cells=cells) as report:
+    with _run_folder() as folder, Report(lessons, cells, build) as report:
         _keep_files_below(folder)
         os.chdir(lessons[0].parent)  # a kernel starts in the folder of its notebook
         with ThreadPoolExecutor(jobs) as kernels, ThreadPoolExecutor(1) as pages:
@@ -60,7 +60,7 @@ def run(
         done: list[Future[Any]] = [*work, *series.pages]
         for future in done:
             future.result()  # raises what only a fault of our own can raise
-    return report.summary(build)
+    return report.summary()
 
 
 class _Series:
@@ -105,7 +105,7 @@ class _Series:
             },
             log=home / "logs" / "kernel.log",
             parameters=self._parameters,
-            on_cell=self._report.cell,
+            on_cell=self._begin_cell,
         )
         if self.stopping.is_set():
             return
@@ -113,6 +113,11 @@ class _Series:
         self._report.end(lesson, seconds, failure, _logs(home, since=began) if failure else {})
         if copy.exists():  # its kernel has started
             self.pages.append(self._page_writer.submit(write_page, copy))
+
+    def _begin_cell(self) -> None:
+        if self.stopping.is_set():  # its kernel came too late to be ended with the others
+            raise InterruptedError("The run was interrupted.")
+        self._report.cell()
 
 
 @contextlib.contextmanager
