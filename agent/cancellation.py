@@ -37,14 +37,12 @@ class Cancelled(TerminalError):
 
 
 def is_cancellation(error: TerminalError) -> bool:
-    """Whether an invocation that ended with this error was cancelled; "canceled" is one that never
-    started.
-    """
+    """Whether an invocation that ended so was cancelled; "canceled" is one that never started."""
     return error.status_code == 409 and error.message in ("cancelled", "canceled")
 
 
 def is_kill(error: TerminalError) -> bool:
-    """Whether an invocation that ended with this error was killed."""
+    """Whether an invocation that ended so was killed."""
     return error.status_code == 409 and error.message == "killed"
 
 
@@ -76,8 +74,7 @@ async def ended_within(ctx: Context, limit: timedelta, future: RestateDurableFut
 
 
 async def ended(future: RestateDurableFuture[T]) -> T:
-    """Like `result_of`, but when cancelled it leaves only after the future has ended: nothing goes
-    on behind it.
+    """Like `result_of`, but when cancelled it leaves only after the future has ended.
 
     Raises:
         Cancelled: this invocation was cancelled.
@@ -105,8 +102,7 @@ async def settled(future: RestateDurableFuture[Any]) -> bool:
 
 
 async def surely(call: Callable[[], RestateDurableFuture[T]]) -> T:
-    """The result of an idempotent call, made again for as long as somebody cancels or kills it; for
-    use in cleanup.
+    """The result of an idempotent call, made again whenever it is cancelled or killed; for cleanup.
 
     A second cancellation of this invocation is handed on to the call in flight, which then fails
     with 409.
@@ -122,8 +118,7 @@ async def surely(call: Callable[[], RestateDurableFuture[T]]) -> T:
 
 
 async def cancellation_point(ctx: Context) -> None:
-    """Let a cancellation that has already arrived surface here rather than inside the step that
-    follows.
+    """Let a cancellation that has already arrived surface here, ahead of the step that follows.
 
     `ctx.run` starts its action before it looks for a cancellation. A sleep is a round trip to the
     server, which hands out what came before in order; after it, an earlier cancellation is known.

@@ -1,5 +1,4 @@
-"""`CodingAgent`: a session. It takes messages one at a time, interrupts the task at work, and keeps
-the turns.
+"""`CodingAgent`: a session, which takes messages, interrupts the task at work, and keeps the turns.
 
 Each turn has a state key of its own, `turn:7`, beside the number of the newest. A message therefore
 writes the same few bytes in a long session as in a short one, and a late report about turn 6 can
@@ -53,9 +52,7 @@ coding_agent = VirtualObject("CodingAgent", state_preload=False, invocation_retr
 
 @coding_agent.handler(invocation_context_managers=checked(Message))
 async def message(ctx: ObjectContext, request: Message) -> Accepted:
-    """Begin a turn. A task that is still at work is interrupted first, and is over when the new one
-    begins.
-    """
+    """Begin a turn. A task that is still at work is interrupted first, and over by then."""
     newest = await _newest(ctx)
     interrupted = await _interrupt(ctx, newest)
     turns = await _turns(ctx, range(max(1, newest - _WINDOW + 1), newest + 1))
@@ -83,9 +80,7 @@ async def stop(ctx: ObjectContext) -> StopResult:
 
 @coding_agent.handler(ingress_private=True, invocation_context_managers=checked(TaskReport))
 async def task_finished(ctx: ObjectContext, outcome: TaskReport) -> None:
-    """Note the end of a task, once: the report may come from the task and from its watcher, early
-    or late.
-    """
+    """Note the end of a task, once: it may be told by the task and its watcher, early or late."""
     turn = await _turn(ctx, outcome.turn)
     if turn and turn.status == "running" and turn.task_id == outcome.task_id:
         _close(ctx, turn, outcome)

@@ -8,6 +8,7 @@ run_task ─┬─ Workspace.begin
           └─ Workspace.commit; if anything goes wrong before, Workspace.rollback
 """
 
+from functools import partial
 from typing import Any
 
 import restate
@@ -37,53 +38,31 @@ class _Progress:
 
 @coding_task.handler(invocation_context_managers=checked(Task))
 async def run_task(ctx: Context, task: Task) -> TaskResult:
-    """Plan, write the files, review, commit. Whatever goes wrong, no file is kept and no child is
-    left at work.
+    """Plan, write, review, commit; if anything goes wrong, keep no file and leave nothing at work.
 
     Raises:
         TerminalError: 409 "cancelled", or the failure of a step; `metadata["plan"]` is the plan, as
             far as it got.
     """
-    task_id = ctx.request().id
+    outcome = partial(TaskReport, turn=task.turn, task_id=ctx.request().id)
     progress = _Progress()
     try:
         result = await _work(ctx, task, progress)
     except TerminalError as error:
-        # Leaves first: a parent is told of its cancellation before its children have finished
-        # theirs.
+        # Leaves first: a parent is told of its cancellation before its children have ended.
         for step in progress.steps:
             await settled(step)
-        await surely(
-            lambda: ctx.object_call(
-                workspace.rollback, key=task.session, arg=TurnRef(turn=task.turn)
-            )
-        )
+        turn = TurnRef(turn=task.turn)
+        await surely(lambda: ctx.object_call(workspace.rollback, key=task.session, arg=turn))
 
         plan = progress.plan or (error.metadata or {}).get("partial") or None
         failure = _failure(error, plan)
-        report(
-            ctx,
-            task.session,
-            TaskReport(
-                turn=task.turn,
-                task_id=task_id,
-                status="interrupted" if isinstance(failure, Cancelled) else "failed",
-                plan=plan,
-                error=None if isinstance(failure, Cancelled) else failure.message,
-            ),
-        )
+        if isinstance(failure, Cancelled):
+            report(ctx, task.session, outcome(status="interrupted", plan=plan))
+        else:
+            report(ctx, task.session, outcome(status="failed", plan=plan, error=failure.message))
         raise failure from None
-    report(
-        ctx,
-        task.session,
-        TaskReport(
-            turn=task.turn,
-            task_id=task_id,
-            status="completed",
-            plan=result.plan,
-            answer=result.answer,
-        ),
-    )
+    report(ctx, task.session, outcome(status="completed", plan=result.plan, answer=result.answer))
     return result
 
 
@@ -144,8 +123,7 @@ async def write_file(ctx: Context, file: FileRequest) -> str:
 
 @coding_task.handler(invocation_context_managers=checked(Watch), invocation_retry_policy=UNTIL_DONE)
 async def watch(ctx: Context, watched: Watch) -> None:
-    """Attach to a task and report its end: a killed task tells nobody. Sent from outside the task's
-    tree.
+    """Attach to a task and report its end, from outside its tree: a killed task tells nobody.
 
     A watcher that could be cancelled would be no safety net, so it absorbs cancellations.
     """
@@ -159,9 +137,7 @@ async def watch(ctx: Context, watched: Watch) -> None:
 
 
 async def _all(ctx: Context, steps: tuple[RestateDurableCallFuture[str], ...]) -> list[str]:
-    """The results of all steps, in their order. The first failure is raised at once, and the other
-    steps cancelled.
-    """
+    """The results of all steps. The first failure is raised at once, and the others cancelled."""
     try:
         ids = [await step.invocation_id() for step in steps]
     except TerminalError:

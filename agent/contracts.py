@@ -55,9 +55,7 @@ class Message(_Wire):
 
 
 class Accepted(_Wire):
-    """The answer to a message: the turn that it began, its task, and the task that it interrupted,
-    if any.
-    """
+    """The answer to a message: the turn that it began, its task, and the task interrupted for it."""
 
     turn: TurnNumber
     task_id: InvocationId
@@ -107,9 +105,7 @@ class Status(_Wire):
 
 
 class TaskReport(_Wire):
-    """What became of a task, as told to `CodingAgent.task_finished` by the task itself or by its
-    watcher.
-    """
+    """What became of a task, as the task or its watcher tells `CodingAgent.task_finished`."""
 
     turn: TurnNumber
     task_id: InvocationId
@@ -130,9 +126,7 @@ class ChatMessage(_Wire):
 
 
 class Task(_Wire):
-    """The input of `run_task`: the conversation so far, whose last message is the request of this
-    turn.
-    """
+    """The input of `run_task`: the conversation so far; its last message is this turn's request."""
 
     session: str
     turn: TurnNumber

@@ -42,14 +42,11 @@ class Reply(BaseModel):
 
 
 class ModelError(Exception):
-    """The call failed in a way that may pass, or that the operator can mend: Restate tries again,
-    then pauses.
-    """
+    """The call failed, but that may pass or be mended: Restate tries again, then pauses."""
 
 
 async def stream_reply(messages: list[ChatMessage], request_id: str, stop: Stop) -> Reply:
-    """Stream one answer until it is complete, or until `stop` is set, at which the connection is
-    closed.
+    """Stream one answer until it is complete, or until `stop` is set: then hang up.
 
     Args:
         messages: the chat, oldest first.

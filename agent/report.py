@@ -9,8 +9,7 @@ __all__ = ["report"]
 
 
 def report(ctx: Context, session: str, outcome: TaskReport) -> None:
-    """Send the outcome to `CodingAgent.task_finished`, one-way: it is delivered whatever becomes of
-    the sender.
+    """Send the outcome to `CodingAgent.task_finished`, one-way, whatever becomes of the sender.
 
     The handler is named, not imported: `CodingAgent` imports the task, and a circle would not load.
     """

@@ -1,6 +1,4 @@
-"""Who retries: Restate, and nobody else. Where it gives up, it pauses, and the work done so far is
-kept.
-"""
+"""Who retries: Restate, and nobody else. Where it gives up it pauses, and no work is lost."""
 
 from datetime import timedelta
 

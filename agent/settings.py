@@ -9,9 +9,7 @@ __all__ = ["Settings", "SettingsError", "settings"]
 
 
 class SettingsError(ValueError):
-    """A setting has a value that the agent cannot work with. The message names the variable and the
-    fix.
-    """
+    """A setting cannot be used. The message names the variable and the fix."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,7 @@ usage_meter = VirtualObject("UsageMeter", invocation_retry_policy=UNTIL_DONE)
 
 @usage_meter.handler(invocation_context_managers=checked(Usage))
 async def record(ctx: ObjectContext, usage: Usage) -> None:
-    """Add one model call. Told one-way, so that it is delivered even if the task that spent the
-    tokens is cancelled.
-    """
+    """Add one model call. Told one-way: the tokens are spent, also by a task that is cancelled."""
     total = await ctx.get("total", type_hint=UsageTotal) or UsageTotal()
     ctx.set(
         "total",

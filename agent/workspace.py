@@ -66,9 +66,7 @@ async def commit(ctx: ObjectContext, ref: TurnRef) -> None:
 
 @workspace.handler(invocation_context_managers=checked(TurnRef))
 async def rollback(ctx: ObjectContext, ref: TurnRef) -> None:
-    """Drop a turn's draft, if it has one, and let it open none from now on. Doing it twice does
-    nothing more.
-    """
+    """Drop a turn's draft, if it has one, and let it open none from now on. Idempotent."""
     newest = await ctx.get("newest_turn", type_hint=int) or 0
     if ref.turn > newest:
         ctx.set("newest_turn", ref.turn)  # a `begin` of this turn may still be on its way
