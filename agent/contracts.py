@@ -55,7 +55,7 @@ class Message(_Wire):
 
 
 class Accepted(_Wire):
-    """The answer to a message: the turn that it began, its task, and the task interrupted for it."""
+    """The answer to a message: the turn that it began, its task, and the one interrupted for it."""
 
     turn: TurnNumber
     task_id: InvocationId

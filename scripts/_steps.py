@@ -48,9 +48,8 @@ def step(
         _redraw(f"  {title} … ")
     if process.returncode != 0:
         print("failed")
-        raise StepFailed(
-            f"{_tail(log, skip, 12)}\n{title}: failed; all it said is in {log}\n{hint}"
-        )
+        said = f"{_tail(log, skip, 12)}\n{title}: failed; all it said is in {log}"
+        raise StepFailed(f"{said}\n{hint}".rstrip())
     print(f"{time.monotonic() - started:.1f} s")
 
 

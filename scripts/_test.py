@@ -75,9 +75,12 @@ def _home() -> Iterator[Path]:
     _setup.WORKBENCH.mkdir(exist_ok=True)
     home = Path(tempfile.mkdtemp(prefix="test-", dir=_setup.WORKBENCH))
     os.environ["WORKBENCH_HOME"] = str(home)
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):  # checks ask no real provider
+        os.environ.pop(name, None)
     try:
         yield home
     finally:
-        with child([_setup.PYTHON, "-m", "workbench.series", "stop"]) as stop:
+        stop_command: list[str | Path] = [_setup.PYTHON, "-m", "workbench.series", "stop"]
+        with child(stop_command, log=home / "stop.log") as stop:
             stop.wait()
         shutil.rmtree(home, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,29 @@ def test_an_old_python_is_told_so(command: str) -> None:
 @pytest.mark.parametrize("file", ["tutorial", "test", "_check_python.py"])
 def test_an_old_python_can_read_that_far(file: str) -> None:
     ast.parse((SCRIPTS / file).read_text(), feature_version=(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("stages", "code", "verdict"),
+    [
+        ({"first": ["no_such_module"], "second": ["platform"]}, 1, "failed: first"),
+        ({"first": ["platform"], "second": ["platform"]}, 0, "all passed"),
+    ],
+)
+def test_every_stage_runs_and_the_failed_ones_are_named(
+    tmp_path: Path, stages: dict[str, list[str]], code: int, verdict: str
+) -> None:
+    pretend = (
+        f"import pathlib, sys; sys.path.insert(0, {str(SCRIPTS)!r});"
+        "import _command, _setup, _test;"
+        "_setup.ensure = lambda: None; _setup.PYTHON = sys.executable;"
+        f"_setup.WORKBENCH = pathlib.Path({str(tmp_path)!r});"
+        f"_test._stages = lambda home, arguments: {stages!r}; _command.run(_test.main)"
+    )
+
+    answer = subprocess.run([sys.executable, "-c", pretend], capture_output=True, text=True)
+
+    assert answer.returncode == code
+    assert re.search(r"^second +passed +\d+\.\d s$", answer.stdout, re.MULTILINE)
+    assert answer.stdout.splitlines()[-1] == verdict
+    assert list(tmp_path.iterdir()) == []

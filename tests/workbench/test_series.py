@@ -18,6 +18,7 @@ import pytest
 
 from workbench.errors import WorkbenchError
 from workbench.series import lesson
+from workbench.series.page import write_page
 from workbench.series.runner import run
 from workbench.waiting import wait_until
 
@@ -191,6 +192,14 @@ def test_copies_hold_no_path_of_this_machine(finished: tuple[Lessons, int, str])
     assert str(lessons.folder.parent) not in (lessons.build / "01_second.ipynb").read_text()
 
 
+def test_a_diagram_that_cannot_be_drawn_is_an_error(lessons: Lessons) -> None:
+    path = lessons.write("00_first")
+    path.write_text(path.read_text().replace("flowchart LR", "flowchart of all"))
+
+    with pytest.raises(WorkbenchError, match=r"A diagram in 00_first\.ipynb cannot be drawn: "):
+        write_page(path)
+
+
 def test_a_cell_has_a_time_limit(
     lessons: Lessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +284,19 @@ def test_stop_ends_what_a_killed_run_has_left(lessons: Lessons) -> None:
 
     assert (stop.returncode, out) == (0, "Stopped: sleeper\n")
     assert _of(lessons) == []
+    assert list(lessons.home.iterdir()) == []
+
+
+def test_stop_ends_what_a_killed_test_has_left(lessons: Lessons) -> None:
+    inner = lessons.home / "test-1" / "pytest" / "home"
+    inner.mkdir(parents=True)
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with subprocess.Popen(command, env={**os.environ, "WORKBENCH_HOME": str(inner)}) as sleeper:
+        with lessons.start("stop") as stop:
+            out, _ = stop.communicate(timeout=30)
+        assert sleeper.wait(timeout=10) == -signal.SIGKILL
+
+    assert out == f"Stopped: {Path(sys.executable).name}\n"
     assert list(lessons.home.iterdir()) == []
 
 

@@ -17,7 +17,7 @@ import psutil
 
 from workbench import process
 from workbench.home import home
-from workbench.series.folders import jupyter_folders
+from workbench.waiting import wait_until
 
 JOB = "job-"
 """How the home of a job is called, in the folder of its run."""
@@ -26,6 +26,7 @@ JUPYTER = "jupyter"
 """The folder of Jupyter's and IPython's files, in the folder of a run and in a home."""
 
 _RUN = "run-"
+_CHECKS = "test-"  # what scripts/test has for a home
 
 
 def new_run() -> Path:
@@ -35,50 +36,65 @@ def new_run() -> Path:
 
 def end_run(folder: Path) -> list[str]:
     """End all that runs below a run's folder and remove the folder; the names of what was ended."""
-    with _kernels_ended(folder / JUPYTER):
-        names = []
-        for job in sorted(folder.glob(f"{JOB}*")):
-            with _as_home(job):
-                names += process.stop_all()
+    _kill(_kernels(folder / JUPYTER))
+    names = []
+    for job in sorted(folder.glob(f"{JOB}*")):
+        with _as_home(job):
+            names += process.stop_all()
+    names += _kill(_processes_below(folder))
     shutil.rmtree(folder, ignore_errors=True)
     return names
 
 
+def end_session() -> list[str]:
+    """End JupyterLab, its kernels, and what was started in this home; the names of what ended."""
+    _kill(_kernels(home() / JUPYTER))
+    return process.stop_all()
+
+
 def end_everything() -> list[str]:
-    """End what sessions and runs have left in this home; the names of what was ended."""
+    """End sessions, runs and checks in this home and below; the names of what was ended."""
     names = [name for run in sorted(home().glob(f"{_RUN}*")) for name in end_run(run)]
-    with _kernels_ended(home() / JUPYTER):
-        return names + process.stop_all()
+    names += [*end_session(), *_kill(_processes_below(home()))]
+    for checks in home().glob(f"{_CHECKS}*"):
+        shutil.rmtree(checks, ignore_errors=True)
+    return names
 
 
-@contextlib.contextmanager
-def _kernels_ended(base: Path) -> Iterator[None]:
-    """Kill the kernels whose files are below `base`, and in the end whatever else is.
+def _kernels(base: Path) -> list[psutil.Process]:
+    """The kernels whose files are below `base`."""
+    return [one for one in _processes_below(base) if "ipykernel_launcher" in one.info["cmdline"]]
 
-    The block stops, in order, what is recorded; but a kernel that was killed a moment ago may have
-    started something that is not recorded yet.
+
+def _processes_below(folder: Path) -> list[psutil.Process]:
+    """The processes that were told to keep the workbench's or Jupyter's files below `folder`.
+
+    A kernel hands that on to what it starts, so this finds also what it had no time to record.
     """
-    _kill([one for one in _below(base) if "ipykernel_launcher" in one.info["cmdline"]])
-    yield
-    _kill(_below(base))
+    found = []
+    for one in psutil.process_iter(["cmdline", "environ"]):
+        environment = one.info["environ"] or {}  # None: not for our eyes
+        told = (environment.get(name) for name in ("WORKBENCH_HOME", "JUPYTER_RUNTIME_DIR"))
+        is_below = any(path and Path(path).is_relative_to(folder) for path in told)
+        if is_below and one.info["cmdline"] and one.pid != os.getpid():
+            found.append(one)
+    return found
 
 
-def _below(base: Path) -> list[psutil.Process]:
-    """The processes that were told to keep Jupyter's files below `base`; kernels hand that on."""
-    name = "JUPYTER_RUNTIME_DIR"
-    folder = jupyter_folders(base)[name]
-    return [
-        one
-        for one in psutil.process_iter(["cmdline", "environ"])
-        if one.info["cmdline"] and (one.info["environ"] or {}).get(name) == folder
-    ]
-
-
-def _kill(processes: list[psutil.Process]) -> None:
+def _kill(processes: list[psutil.Process]) -> list[str]:
+    """Kill the processes and wait until they are gone; their programs' names."""
     for one in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             one.kill()
-    psutil.wait_procs(processes, timeout=5)
+    wait_until(lambda: all(map(_is_gone, processes)), what="killed processes to be gone")
+    return [Path(one.info["cmdline"][0]).name for one in processes]
+
+
+def _is_gone(one: psutil.Process) -> bool:
+    try:
+        return bool(one.status() == psutil.STATUS_ZOMBIE)  # its parent has not looked yet
+    except psutil.NoSuchProcess:
+        return True
 
 
 @contextlib.contextmanager

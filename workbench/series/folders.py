@@ -17,4 +17,5 @@ def jupyter_folders(base: Path) -> dict[str, str]:
         "JUPYTER_DATA_DIR": str(base / "data"),
         "JUPYTER_PATH": "",  # no further folders with kernels
         "JUPYTER_RUNTIME_DIR": str(base / "runtime"),
+        "npm_config_cache": str(base / "npm"),  # jupyter-lsp asks npm something, and npm logs it
     }

@@ -12,7 +12,7 @@ from typing import Any
 
 from workbench import process
 from workbench.home import home
-from workbench.series.ending import JUPYTER, end_everything
+from workbench.series.ending import JUPYTER, end_session
 from workbench.series.folders import jupyter_folders
 
 _NAME = "jupyterlab"
@@ -47,7 +47,7 @@ def open_lab(root: Path, lesson: Path) -> None:
             time.sleep(0.2)
         print("JupyterLab has ended; now all that the lessons have started ends.")
     finally:
-        end_everything()
+        end_session()
 
 
 def _start(root: Path, lesson: Path) -> process.Running:
@@ -70,7 +70,7 @@ def _start(root: Path, lesson: Path) -> process.Running:
 
 
 def _wait_ready(running: process.Running) -> None:
-    running.wait_ready(lambda: _info_file(running).exists())
+    running.wait_ready(lambda: _info_file(running).exists(), timeout=60)
 
 
 def _info_file(running: process.Running) -> Path:

@@ -11,6 +11,8 @@ import mermaidx
 import nbformat
 from nbconvert.exporters import HTMLExporter
 
+from workbench.errors import WorkbenchError
+
 # nbconvert's own template loads these three from the network.
 _TEMPLATE = """\
 {%- extends 'lab/index.html.j2' -%}
@@ -23,11 +25,14 @@ _DIAGRAM = re.compile(r"^```mermaid\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def write_page(notebook: Path) -> Path:
-    """Write the page of `notebook` beside it, and return the page's path."""
+    """Write the page of `notebook` beside it, and return the page's path.
+
+    Raises WorkbenchError when a diagram in it cannot be drawn.
+    """
     content = nbformat.read(notebook, as_version=4)
     for cell in content.cells:
         if cell.cell_type == "markdown":
-            cell.source = _DIAGRAM.sub(lambda match: _image(match[1]), cell.source)
+            cell.source = _DIAGRAM.sub(lambda match: _image(match[1], notebook), cell.source)
     resources = {"metadata": {"name": notebook.stem}}
     html, _ = _exporter().from_notebook_node(content, resources)
     page = notebook.with_suffix(".html")
@@ -35,9 +40,13 @@ def write_page(notebook: Path) -> Path:
     return page
 
 
-def _image(diagram: str) -> str:
+def _image(diagram: str, notebook: Path) -> str:
     """An HTML image of a mermaid diagram; about a second's work."""
-    svg = mermaidx.render(diagram).svg()
+    try:
+        svg = mermaidx.render(diagram).svg()
+    except RuntimeError as error:
+        message = f"A diagram in {notebook.name} cannot be drawn: {error}\n{diagram}"
+        raise WorkbenchError(message) from error
     box = re.search(r'viewBox="\S+ \S+ (\S+) \S+"', svg)
     width = f"width: {box[1]}px; " if box else ""
     data = base64.b64encode(svg.encode()).decode()

@@ -37,7 +37,8 @@ def run(
 
     Executed copies and web pages of them go to the folder `build`. Lessons of the same job share a
     server. Nothing that they started is left running when this returns. Raises WorkbenchError,
-    before anything runs, for a notebook or a parameter that does not exist.
+    before anything runs, for a notebook or a parameter that does not exist; and in the end, for a
+    diagram that cannot be drawn.
     """
     cells = sum(_count_cells(lesson) for lesson in lessons)
     _check_parameters(lessons, parameters or {})
@@ -57,10 +58,12 @@ def run(
                 pages.shutdown(wait=False, cancel_futures=True)
                 end_run(folder)  # the threads end once their kernels are gone
                 raise
-        done: list[Future[Any]] = [*work, *series.pages]
-        for future in done:
-            future.result()  # raises what only a fault of our own can raise
-    return report.summary()
+    for job in work:
+        job.result()  # raises what only a fault of our own can raise
+    passed = report.summary()
+    for page in series.pages:
+        page.result()
+    return passed
 
 
 class _Series:
