@@ -52,7 +52,11 @@ def _stages(home: Path, pytest_arguments: list[str]) -> dict[str, list[str | Pat
         "lint": ["ruff", "check", "."],
         "format": ["ruff", "format", "--check", "."],
         "types": ["mypy"],
-        "tests": ["pytest", "--basetemp", home / "pytest", *pytest_arguments],
+        "tests": [
+            # Tests wait more than they compute, each worker with servers of its own.
+            *("pytest", "-n", "2", "--dist", "worksteal", "--basetemp", home / "pytest"),
+            *pytest_arguments,
+        ],
         "series": [
             *("workbench.series", "run", "--jobs", "2", "--build", build),
             *_lessons.find_lessons(),

@@ -7,36 +7,23 @@ Tests share the server and keep apart by using keys of their own.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.stack import Stack
-from workbench.process import stop_all
+from workbench.home import as_home
+from workbench.stop_all import stop_all
 
 # A key in the environment would send the tests to a real provider.
 for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "RESTATE_MODE"):
     os.environ.pop(name, None)
 
 
-@contextmanager
-def _home(path: Path) -> Iterator[None]:
-    before = os.environ.get("WORKBENCH_HOME")
-    os.environ["WORKBENCH_HOME"] = str(path)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["WORKBENCH_HOME"]
-        else:
-            os.environ["WORKBENCH_HOME"] = before
-
-
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The server, the model and the agent that most tests share."""
-    with _home(tmp_path_factory.mktemp("home")):
+    with as_home(tmp_path_factory.mktemp("home")):
         try:
             # Three attempts, so that tests that wait for a pause do not wait for long.
             yield Stack.start(max_attempts=3)
@@ -47,7 +34,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 def own_stack(tmp_path: Path) -> Iterator[Stack]:
     """A stack for one test that kills parts of it."""
-    with _home(tmp_path):
+    with as_home(tmp_path):
         try:
             yield Stack.start()
         finally:

@@ -16,10 +16,10 @@ from workbench.errors import WorkbenchError
 from workbench.ingress import Ingress, IngressError
 from workbench.model import ModelRequest, Provider, ScriptedModel, start_model
 from workbench.new_key import new_key
-from workbench.process import stop_all
 from workbench.restate import Restate, start_restate
 from workbench.serve_here import Served, serve_here
 from workbench.show_source import show_source
+from workbench.stop_all import stop_all
 from workbench.views import (
     cleanup_rows,
     invocation_rows,

@@ -28,6 +28,20 @@ def home() -> Path:
     return _created(Path(chosen).expanduser().resolve() if chosen else _DEFAULT)
 
 
+@contextlib.contextmanager
+def as_home(folder: Path) -> Iterator[None]:
+    """Within the block, `folder` is the home. It is so for the whole process, threads and all."""
+    before = os.environ.get("WORKBENCH_HOME")
+    os.environ["WORKBENCH_HOME"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["WORKBENCH_HOME"]
+        else:
+            os.environ["WORKBENCH_HOME"] = before
+
+
 def is_default() -> bool:
     """Whether `home()` is the repository's own folder, which may take the well-known ports."""
     return home() == _DEFAULT

@@ -185,20 +185,14 @@ def last(name: str) -> Running | None:
         return None
 
 
-def stop_all() -> list[str]:
-    """Stop everything that was started in this home, the last started first; return the names.
-
-    A Restate in Docker is stopped too; its data stay, as those of the embedded one do.
-    """
-    from workbench.restate.docker import stop_docker  # here, for it builds on this module
-
+def stop_recorded() -> list[str]:
+    """Stop every process that was started in this home, the last started first; the names."""
     records = [last(path.stem) for path in (home() / "processes").glob("*.json")]
     running = [record for record in records if record is not None and record.alive]
     running.sort(key=lambda record: record.create_time, reverse=True)
     for record in running:
         record.stop()
-    names = [record.name for record in running]
-    return [*names, "restate (docker)"] if stop_docker() else names
+    return [record.name for record in running]
 
 
 def hash_env(env: Mapping[str, str | None]) -> str:

@@ -14,6 +14,7 @@ from workbench import process
 from workbench.admin import Admin
 from workbench.ingress import Ingress
 from workbench.restate import Restate, start_restate
+from workbench.stop_all import stop_all
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +37,7 @@ def restate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restate]:
             patch.setenv("WORKBENCH_HOME", str(home))
             if service is not None:
                 service.kill()  # it has nothing to save
-            process.stop_all()
+            stop_all()
 
 
 def _start_service() -> tuple[process.Running, str]:

@@ -18,6 +18,7 @@ from workbench import home, process
 from workbench.agent_process import AgentProcess, start_agent
 from workbench.errors import WorkbenchError
 from workbench.restate import Restate
+from workbench.stop_all import stop_all
 
 
 @dataclass
@@ -37,7 +38,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             monkeypatch.delenv(name)
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
     yield tmp_path
-    process.stop_all()
+    stop_all()
 
 
 def environment(agent: AgentProcess) -> dict[str, str]:

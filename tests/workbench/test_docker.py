@@ -15,12 +15,13 @@ import httpx
 import pytest
 import restate as sdk
 
-from workbench import home, process
+from workbench import home
 from workbench.errors import WorkbenchError
 from workbench.restate import VERSION, Restate, start_restate
 from workbench.restate.engine import Engine, docker, find_engine
 from workbench.restate.identity import public_key
 from workbench.serve_here import serve_here
+from workbench.stop_all import stop_all
 
 echo = sdk.Service("EchoFromDocker")
 
@@ -53,7 +54,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.setenv("COMPOSE_FILE", "docker-compose.yml:tests/compose.host.yml")
         before = volumes()
         yield home.home()
-        process.stop_all()
+        stop_all()
         for volume in volumes() - before:
             docker("volume", "rm", volume)
 
@@ -117,8 +118,8 @@ def test_after_a_kill_it_comes_back_on_the_same_ports_and_data(restate: Restate)
 def test_stop_removes_the_container_and_keeps_the_data(restate: Restate) -> None:
     with serve_here(echo, restate=restate, name="after a stop") as served:
         register(restate, served.uri)
-        assert process.stop_all() == ["restate (docker)"]
-        assert process.stop_all() == []
+        assert stop_all() == ["restate (docker)"]
+        assert stop_all() == []
         restate.stop()  # nothing happens the second time
         assert call(start_restate("docker"), "back") == "back"
 
@@ -147,7 +148,7 @@ def test_a_container_that_dies_shows_its_log(
         ):
             start_restate("docker")
     finally:
-        process.stop_all()
+        stop_all()
 
 
 def test_compose_complains_of_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

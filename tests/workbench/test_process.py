@@ -30,7 +30,7 @@ STUBBORN = [
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
     yield tmp_path
-    process.stop_all()
+    process.stop_recorded()
 
 
 def start(command: list[str], name: str = "child", **env: str | None) -> process.Running:
@@ -151,7 +151,7 @@ def test_a_pid_that_was_given_to_another_is_not_taken_for_it(own_home: Path) -> 
     fields["pid"] = os.getpid()
     record(own_home).write_text(json.dumps(fields))
     assert process.find("child") is None
-    assert process.stop_all() == []  # it would have been this very process
+    assert process.stop_recorded() == []  # it would have been this very process
     running.kill()
 
 
@@ -217,9 +217,9 @@ def test_a_command_that_is_not_there() -> None:
 def test_everything_of_this_home_is_stopped_the_last_started_first() -> None:
     running = [start(SLEEP, name) for name in ("server", "agent", "model")]
     running[1].kill()
-    assert process.stop_all() == ["model", "server"]
+    assert process.stop_recorded() == ["model", "server"]
     assert not any(child.alive for child in running)
-    assert process.stop_all() == []
+    assert process.stop_recorded() == []
 
 
 def test_one_of_two_kernels_waits_for_the_other() -> None:

@@ -26,6 +26,7 @@ from workbench.errors import WorkbenchError
 from workbench.restate import VERSION, Restate, install_server, start_restate
 from workbench.restate.identity import private_key_file, public_key
 from workbench.serve_here import serve_here
+from workbench.stop_all import stop_all
 
 NPM = home.REPOSITORY / "workbench" / "restate" / "npm"
 
@@ -44,7 +45,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             monkeypatch.delenv(name)
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
     yield tmp_path / "home"
-    process.stop_all()
+    stop_all()
 
 
 @pytest.fixture(scope="module")

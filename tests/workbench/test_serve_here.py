@@ -11,10 +11,11 @@ import httpx
 import pytest
 import restate as sdk
 
-from workbench import home, ports, process
+from workbench import home, ports
 from workbench.errors import WorkbenchError
 from workbench.restate import Restate, start_restate
 from workbench.serve_here import serve_here
+from workbench.stop_all import stop_all
 from workbench.waiting import wait_until
 
 
@@ -23,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restate]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKBENCH_HOME", str(tmp_path_factory.mktemp("home")))
         yield start_restate("embedded")
-        process.stop_all()
+        stop_all()
 
 
 def greeter(greeting: str, name: str = "Greeter") -> sdk.Service:
@@ -187,6 +188,7 @@ import asyncio, httpx, nest_asyncio
 nest_asyncio.apply()
 from tests.workbench.test_serve_here import *
 from workbench.restate import Restate
+from workbench.stop_all import stop_all
 urls = dict(ingress_url="{server.ingress_url}", admin_url="{server.admin_url}")
 server = Restate(mode="external", version="1", **urls)
 async def cell():

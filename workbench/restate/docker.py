@@ -63,12 +63,21 @@ def start_docker(engine: Engine, progress: Callable[[str], None]) -> DockerResta
     )
 
 
-def stop_docker() -> bool:
+def stop_docker(*, remove_volume: bool = False) -> bool:
     """Stop and remove this home's container, if there is one; whether it was running."""
-    return _down(_folder())
+    return _down(_folder(), remove_volume=remove_volume)
 
 
-def _down(folder: Path) -> bool:
+def last_log_lines(home: Path) -> str:
+    """The last lines of the container of a home, running or not; empty where there is none."""
+    folder = home / "restate" / "docker"
+    if load_ports(folder) is None:
+        return ""
+    container = find_engine().container(_project(folder), running=False)
+    return container_log(container) if container else ""
+
+
+def _down(folder: Path, *, remove_volume: bool = False) -> bool:
     ports = load_ports(folder)
     if ports is None:
         return False
@@ -78,7 +87,9 @@ def _down(folder: Path) -> bool:
         return False
     project = _project(folder)
     was_running = engine.container(project) is not None
-    engine.compose_run(project, _variables(ports, key_path(folder)), "down", "--timeout", "5")
+    volumes = ["--volumes"] if remove_volume else []
+    variables = _variables(ports, key_path(folder))
+    engine.compose_run(project, variables, "down", "--timeout", "5", *volumes)
     return was_running
 
 

@@ -10,13 +10,12 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
-from workbench import process
-from workbench.home import home
+from workbench.home import as_home, home
+from workbench.stop_all import stop_all
 from workbench.waiting import wait_until
 
 JOB = "job-"
@@ -39,8 +38,8 @@ def end_run(folder: Path) -> list[str]:
     _kill(_kernels(folder / JUPYTER))
     names = []
     for job in sorted(folder.glob(f"{JOB}*")):
-        with _as_home(job):
-            names += process.stop_all()
+        with as_home(job):
+            names += stop_all(remove_volume=True)
     names += _kill(_processes_below(folder))
     shutil.rmtree(folder, ignore_errors=True)
     return names
@@ -49,7 +48,7 @@ def end_run(folder: Path) -> list[str]:
 def end_session() -> list[str]:
     """End JupyterLab, its kernels, and what was started in this home; the names of what ended."""
     _kill(_kernels(home() / JUPYTER))
-    return process.stop_all()
+    return stop_all()
 
 
 def end_everything() -> list[str]:
@@ -95,16 +94,3 @@ def _is_gone(one: psutil.Process) -> bool:
         return bool(one.status() == psutil.STATUS_ZOMBIE)  # its parent has not looked yet
     except psutil.NoSuchProcess:
         return True
-
-
-@contextlib.contextmanager
-def _as_home(folder: Path) -> Iterator[None]:
-    before = os.environ.get("WORKBENCH_HOME")
-    os.environ["WORKBENCH_HOME"] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["WORKBENCH_HOME"]
-        else:
-            os.environ["WORKBENCH_HOME"] = before

@@ -54,6 +54,7 @@ def _start(root: Path, lesson: Path) -> process.Running:
     page = f"/lab/tree/{lesson.relative_to(root).as_posix()}"
     base = home() / JUPYTER
     base.mkdir(exist_ok=True)
+    _decline_news(base)
     return process.start(
         _NAME,
         [
@@ -67,6 +68,15 @@ def _start(root: Path, lesson: Path) -> process.Running:
         },
         extra={"page": page},
     )
+
+
+def _decline_news(base: Path) -> None:
+    """Answer JupyterLab's question, whether it may fetch news, before it asks the reader."""
+    folder = base / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = folder / "notification.jupyterlab-settings"
+    if not settings.exists():
+        settings.write_text(json.dumps({"fetchNews": "false"}))
 
 
 def _wait_ready(running: process.Running) -> None:

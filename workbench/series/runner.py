@@ -17,6 +17,7 @@ import nbformat
 import papermill
 
 from workbench.errors import WorkbenchError
+from workbench.restate.docker import last_log_lines
 from workbench.series.ending import JOB, JUPYTER, end_run, new_run
 from workbench.series.folders import jupyter_folders
 from workbench.series.lesson import execute
@@ -143,11 +144,13 @@ def _keep_files_below(folder: Path) -> None:
 
 def _logs(home: Path, *, since: float) -> dict[str, str]:
     """The last lines of each log of a home that was written to after `since` (Unix time)."""
-    return {
+    logs = {
         log.name: "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
         for log in sorted((home / "logs").glob("*.log"))
         if log.stat().st_mtime >= since and log.stat().st_size
     }
+    in_docker = last_log_lines(home)
+    return logs | {"the Restate container's log": in_docker} if in_docker else logs
 
 
 def _count_cells(lesson: Path) -> int:
