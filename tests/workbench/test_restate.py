@@ -236,7 +236,9 @@ def test_an_unknown_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WorkbenchError, match=f"Unknown Restate mode 'dokcer'; {valid}"):
         start_restate("dokcer")
     monkeypatch.setenv("RESTATE_MODE", "podman")
-    with pytest.raises(WorkbenchError, match=f"Unknown Restate mode 'podman'; {valid}"):
+    with pytest.raises(
+        WorkbenchError, match=f"Unknown Restate mode 'podman' in RESTATE_MODE; {valid}"
+    ):
         start_restate()
 
 

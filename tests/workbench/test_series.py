@@ -186,6 +186,17 @@ def test_pages_need_no_network(finished: tuple[Lessons, int, str]) -> None:
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
 
 
+def test_pages_link_to_pages(tmp_path: Path) -> None:
+    notebook = tmp_path / "00_first.ipynb"
+    cell = nbformat.v4.new_markdown_cell("[next](01_second.ipynb), [other](notes.ipynb)")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), notebook)
+
+    page = write_page(notebook).read_text()
+
+    assert 'href="01_second.html"' in page
+    assert 'href="notes.ipynb"' in page
+
+
 def test_copies_hold_no_path_of_this_machine(finished: tuple[Lessons, int, str]) -> None:
     lessons, _, _ = finished
 

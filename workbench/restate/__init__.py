@@ -27,7 +27,10 @@ def start_restate(mode: str | None = None, *, progress: Callable[[str], None] = 
     """
     mode = mode or os.environ.get("RESTATE_MODE") or "auto"
     if mode not in _MODES:
-        raise WorkbenchError(f"Unknown Restate mode {mode!r}; valid are {', '.join(_MODES)}.")
+        where = "" if mode != os.environ.get("RESTATE_MODE") else " in RESTATE_MODE"
+        raise WorkbenchError(
+            f"Unknown Restate mode {mode!r}{where}; valid are {', '.join(_MODES)}."
+        )
     if mode == "external":
         return external.find_external()
     with exclusive("restate", timeout=900):

@@ -21,6 +21,8 @@ _TEMPLATE = """\
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
 """
 
+# Among the pages, the lessons link to each other's pages.
+_LINK = re.compile(r"\]\((\d\d_\w+)\.ipynb\)")
 _DIAGRAM = re.compile(r"^```mermaid\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -32,7 +34,8 @@ def write_page(notebook: Path) -> Path:
     content = nbformat.read(notebook, as_version=4)
     for cell in content.cells:
         if cell.cell_type == "markdown":
-            cell.source = _DIAGRAM.sub(lambda match: _image(match[1], notebook), cell.source)
+            source = _LINK.sub(r"](\1.html)", cell.source)
+            cell.source = _DIAGRAM.sub(lambda match: _image(match[1], notebook), source)
     resources = {"metadata": {"name": notebook.stem}}
     html, _ = _exporter().from_notebook_node(content, resources)
     page = notebook.with_suffix(".html")

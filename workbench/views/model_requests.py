@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from workbench.views.table import print_table
 
@@ -27,9 +28,9 @@ def show_model_requests(model: ScriptedModel | Provider, prefix: str = "") -> No
 def model_request_rows(model: ScriptedModel | Provider, prefix: str = "") -> list[dict[str, Any]]:
     """Rows of `label`, `status`, `http`, `tokens`, `began`, `first token`, `ended`, oldest first.
 
-    The requests are those whose label begins with `prefix`; `tokens` are those sent, the last three
-    are milliseconds since the first of these requests came, None for what has not happened. Raises
-    WorkbenchError for a provider.
+    The requests are those whose label begins with `prefix`, decoded in the rows; `tokens` are those
+    sent, the last three are milliseconds since the first of these requests came, None for what has
+    not happened. Raises WorkbenchError for a provider.
     """
     requests = sorted(model.requests(prefix), key=lambda request: request.number)
     begin = requests[0].started_at if requests else 0.0
@@ -39,7 +40,7 @@ def model_request_rows(model: ScriptedModel | Provider, prefix: str = "") -> lis
 
     return [
         {
-            "label": request.label,
+            "label": unquote(request.label),
             "status": request.status,
             "http": request.http_status,
             "tokens": request.completion_tokens,

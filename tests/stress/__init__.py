@@ -1,0 +1,1 @@
+"""Many sessions, random actions and faults, and what must hold when all is quiet again."""
