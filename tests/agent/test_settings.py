@@ -1,24 +1,21 @@
 """`python -m agent` with settings that it cannot work with, and how it ends."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from workbench import wait_until
+from workbench.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _environment(**settings: str) -> dict[str, str]:
@@ -69,60 +66,44 @@ def test_a_port_that_is_taken() -> None:
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it(signum: signal.Signals) -> None:
-    port = _free_port()
+@contextlib.contextmanager
+def _agent(port: int, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+    """An agent that answers on `port`; killed in the end if it still runs."""
     agent = subprocess.Popen(
         [sys.executable, "-m", "agent"],
         cwd=ROOT,
-        env=_environment(AGENT_BIND=f"127.0.0.1:{port}"),
+        env=_environment(AGENT_BIND=f"127.0.0.1:{port}", **settings),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+
+    def healthy() -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
+        except httpx.TransportError:
+            return False
+
     try:
-
-        def healthy() -> bool:
-            try:
-                return httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
-            except httpx.TransportError:
-                return False
-
         wait_until(healthy, what="the agent to answer")
-        agent.send_signal(signum)
-        assert agent.wait(timeout=10) == 0
+        yield agent
     finally:
         agent.kill()
         agent.wait()
 
 
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it(signum: signal.Signals) -> None:
+    with _agent(free_port()) as agent:
+        agent.send_signal(signum)
+        assert agent.wait(timeout=10) == 0
+
+
 def test_requests_that_do_not_come_from_restate_are_refused() -> None:
     """With an identity key a direct request gets 401; health stays open."""
-    port = _free_port()
+    port = free_port()
     # A public key in Restate's format; nobody holds its private half.
     key = "publickeyv1_ChjENKeMvCtRnqG2mrBK1HmPKufgFUc98K8B3ononQvp"
-    agent = subprocess.Popen(
-        [sys.executable, "-m", "agent"],
-        cwd=ROOT,
-        env=_environment(AGENT_BIND=f"127.0.0.1:{port}", AGENT_IDENTITY_KEYS=key),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-
-        def answers() -> bool:
-            try:
-                return httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
-            except httpx.TransportError:
-                return False
-
-        wait_until(answers, what="the agent to answer")
+    with _agent(port, AGENT_IDENTITY_KEYS=key):
         assert httpx.get(f"http://127.0.0.1:{port}/discover").status_code == 401
-        assert (
-            httpx.post(
-                f"http://127.0.0.1:{port}/invoke/CodingTask/run_task", content=b"{}"
-            ).status_code
-            == 401
-        )
-    finally:
-        agent.terminate()
-        agent.wait(timeout=10)
+        invoke = f"http://127.0.0.1:{port}/invoke/CodingTask/run_task"
+        assert httpx.post(invoke, content=b"{}").status_code == 401

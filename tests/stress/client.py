@@ -20,13 +20,11 @@ class Client:
 
     Attributes:
         accepted: the messages that were answered, as (content, answer), in the order of sending.
-        operated: what was done to tasks from outside, by task ID.
     """
 
     stack: Stack
     seed: int
     accepted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    operated: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -73,7 +71,6 @@ class Client:
         try:
             steps = self.stack.children(task, "CodingTask/write_file")
             target = self.random.choice([task, *steps])
-            self.operated.setdefault(task, set()).add(action)
             getattr(self.stack.admin, action)(target)
         except WorkbenchError:
             pass  # it was over already, or the server is away
