@@ -16,6 +16,7 @@ from restate import Context, RestateDurableFuture, TerminalError
 
 __all__ = [
     "Cancelled",
+    "any_of",
     "cancellation_point",
     "ended",
     "ended_within",
@@ -46,6 +47,19 @@ def is_kill(error: TerminalError) -> bool:
     return error.status_code == 409 and error.message == "killed"
 
 
+async def any_of(*futures: RestateDurableFuture[Any]) -> list[RestateDurableFuture[Any]]:
+    """Those of the futures that have a result or a failure, once there is one.
+
+    Raises:
+        Cancelled: this invocation was cancelled; the futures go on and can be waited for again.
+    """
+    try:
+        over, _ = await restate.wait_completed(*futures)
+    except TerminalError:
+        raise Cancelled from None
+    return over
+
+
 async def result_of(future: RestateDurableFuture[T]) -> T:
     """The result of a future.
 
@@ -53,10 +67,7 @@ async def result_of(future: RestateDurableFuture[T]) -> T:
         Cancelled: this invocation was cancelled; the future goes on and can be waited for again.
         TerminalError: the future failed.
     """
-    try:
-        await restate.wait_completed(future)
-    except TerminalError:
-        raise Cancelled from None
+    await any_of(future)
     return await future
 
 
@@ -66,11 +77,7 @@ async def ended_within(ctx: Context, limit: timedelta, future: RestateDurableFut
     Raises:
         Cancelled: this invocation was cancelled.
     """
-    try:
-        done, _ = await restate.wait_completed(future, ctx.sleep(limit))
-    except TerminalError:
-        raise Cancelled from None
-    return future in done
+    return future in await any_of(future, ctx.sleep(limit))
 
 
 async def ended(future: RestateDurableFuture[T]) -> T:

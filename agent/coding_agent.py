@@ -1,49 +1,60 @@
-"""`CodingAgent`: a session, which takes messages, interrupts the task at work, and keeps the turns.
-
-Each turn has a state key of its own, `turn:7`, beside the number of the newest. A message therefore
-writes the same few bytes in a long session as in a short one, and a late report about turn 6 can
-touch turn 6 only.
+"""`CodingAgent`: a session, which takes messages, interrupts the tasks at work, and keeps the
+turns.
 """
-
-from datetime import timedelta
 
 from restate import ObjectContext, ObjectSharedContext, TerminalError, VirtualObject
 
-from agent.cancellation import ended_within
 from agent.checked_input import checked
 from agent.coding_task import run_task, watch
 from agent.contracts import (
     Accepted,
+    Brief,
     History,
     Message,
+    NextStep,
     Status,
+    Steering,
     StopResult,
     Task,
     TaskReport,
     TaskResult,
-    Turn,
     Turns,
     Watch,
 )
 from agent.history import as_conversation, as_history
+from agent.interruption import interrupt
 from agent.outcome import outcome_of
 from agent.retries import UNTIL_DONE
+from agent.settings import settings
+from agent.turns import (
+    TurnRecord,
+    add_turn,
+    close_turn,
+    newest_turn,
+    open_turns,
+    save_turn,
+    turn_record,
+    turn_records,
+)
 
 __all__ = [
+    "begin_turn",
     "coding_agent",
     "get_history",
     "get_status",
     "get_turns",
     "message",
+    "next_step",
     "stop",
     "task_finished",
 ]
 
-# How many turns the model is shown.
+# How many turns the model is shown at most.
 _WINDOW = 20
 
-# How long a cancelled task may take before it is cancelled again.
-_PATIENCE = timedelta(seconds=5)
+# How many turns may be open, and how often one of them may be steered: what is written per message
+# stays small.
+_MOST_OPEN, _MOST_STEERING = 20, 10
 
 # State is fetched key by key, as asked for: a session has one key per turn, and most handlers need
 # few of them.
@@ -52,21 +63,40 @@ coding_agent = VirtualObject("CodingAgent", state_preload=False, invocation_retr
 
 @coding_agent.handler(invocation_context_managers=checked(Message))
 async def message(ctx: ObjectContext, request: Message) -> Accepted:
-    """Begin a turn. A task that is still at work is interrupted first, and over by then."""
-    newest = await _newest(ctx)
-    interrupted = await _interrupt(ctx, newest)
-    turns = await _turns(ctx, range(max(1, newest - _WINDOW + 1), newest + 1))
+    """Begin a turn, or steer one; `when_busy` says what becomes of the turns that are open.
 
-    number = newest + 1
-    task = Task(
-        session=ctx.key(), turn=number, conversation=as_conversation(turns, request.content)
-    )
-    task_id = await _dispatch(ctx, task)
+    Raises:
+        TerminalError: 409, the session is busy ("reject"), or the task to steer takes no more; 429,
+            too much is waiting already.
+    """
+    busy = await open_turns(ctx)
+    interrupted = None
+    match request.when_busy:
+        case "steer":
+            return _steer(ctx, busy, request)
+        case "reject" if busy:
+            at_work = busy[0]
+            raise TerminalError(
+                f"The session is busy: task {at_work.task_id} is at work on turn {at_work.turn}.",
+                status_code=409,
+                metadata={"task_id": at_work.task_id},
+            )
+        case "interrupt" | "rollback":
+            interrupted = await interrupt(ctx, busy, roll_back=request.when_busy == "rollback")
+            busy = []
+        case "enqueue" if len(busy) >= _MOST_OPEN:
+            raise TerminalError(
+                f"{len(busy)} turns of this session are open. Wait for one to end, or interrupt.",
+                status_code=429,
+            )
 
+    number = await newest_turn(ctx) + 1
+    waits_for = [turn.task_id for turn in busy]
+    task_id = await _dispatch(ctx, Task(session=ctx.key(), turn=number, waits_for=waits_for))
     # From here on nothing is awaited: the turn is on record with its task and its watcher, or not
     # at all.
-    ctx.set("newest_turn", number)
-    _save(ctx, Turn(turn=number, content=request.content, status="running", task_id=task_id))
+    turn = TurnRecord(turn=number, content=request.content, status="running", task_id=task_id)
+    add_turn(ctx, turn, after=busy)
     # Sent from here, the watcher is no part of the task's tree and survives a kill of it.
     ctx.service_send(watch, Watch(session=ctx.key(), turn=number, task_id=task_id))
     return Accepted(turn=number, task_id=task_id, interrupted=interrupted)
@@ -74,59 +104,90 @@ async def message(ctx: ObjectContext, request: Message) -> Accepted:
 
 @coding_agent.handler()
 async def stop(ctx: ObjectContext) -> StopResult:
-    """Interrupt the task at work, if there is one, and begin nothing new."""
-    return StopResult(interrupted=await _interrupt(ctx, await _newest(ctx)))
+    """Interrupt the tasks that are open, if there are any, and begin nothing new."""
+    return StopResult(interrupted=await interrupt(ctx, await open_turns(ctx)))
+
+
+@coding_agent.handler(ingress_private=True, invocation_context_managers=checked(NextStep))
+async def begin_turn(ctx: ObjectContext, step: NextStep) -> Brief:
+    """Hand the conversation to the task of a turn, whose time has come.
+
+    Raises:
+        TerminalError: 409; the turn is over.
+    """
+    turn = await _turn_of(ctx, step)
+    for earlier in await open_turns(ctx):
+        if earlier.turn < turn.turn:
+            # Its task is over, since this one has waited for it; only its report is still to come.
+            task = ctx.attach_invocation(earlier.task_id, type_hint=TaskResult)
+            outcome = await outcome_of(task, turn=earlier.turn, task_id=earlier.task_id)
+            await close_turn(ctx, earlier, outcome)
+    window = await turn_records(ctx, range(max(1, turn.turn - _WINDOW + 1), turn.turn + 1))
+    if turn.steering:
+        save_turn(ctx, turn.model_copy(update={"handed_over": len(turn.steering)}))
+    return Brief(
+        conversation=as_conversation(window, budget=settings().context_tokens),
+        request="\n\n".join((turn.content, *turn.steering)),
+    )
+
+
+@coding_agent.handler(ingress_private=True, invocation_context_managers=checked(NextStep))
+async def next_step(ctx: ObjectContext, step: NextStep) -> Steering:
+    """Hand over what was said to a task since it last asked.
+
+    Raises:
+        TerminalError: 409; the turn is over.
+    """
+    turn = await _turn_of(ctx, step)
+    said = turn.steering[turn.handed_over :]
+    if said or step.last:
+        update = {"handed_over": len(turn.steering), "closing": not said}
+        save_turn(ctx, turn.model_copy(update=update))
+    return Steering(said)
 
 
 @coding_agent.handler(ingress_private=True, invocation_context_managers=checked(TaskReport))
 async def task_finished(ctx: ObjectContext, outcome: TaskReport) -> None:
     """Note the end of a task, once: it may be told by the task and its watcher, early or late."""
-    turn = await _turn(ctx, outcome.turn)
+    turn = await turn_record(ctx, outcome.turn)
     if turn and turn.status == "running" and turn.task_id == outcome.task_id:
-        _close(ctx, turn, outcome)
+        await close_turn(ctx, turn, outcome)
 
 
 @coding_agent.handler(kind="shared")
 async def get_history(ctx: ObjectSharedContext) -> History:
-    """The session as a chat, oldest first."""
-    return History(as_history(await _turns(ctx, range(1, await _newest(ctx) + 1))))
+    """The session as a chat, oldest first, without the turns that were rolled back."""
+    return History(as_history(await turn_records(ctx, range(1, await newest_turn(ctx) + 1))))
 
 
 @coding_agent.handler(kind="shared")
 async def get_turns(ctx: ObjectSharedContext) -> Turns:
     """All turns, oldest first."""
-    return Turns(await _turns(ctx, range(1, await _newest(ctx) + 1)))
+    return Turns([*await turn_records(ctx, range(1, await newest_turn(ctx) + 1))])
 
 
 @coding_agent.handler(kind="shared")
 async def get_status(ctx: ObjectSharedContext) -> Status:
-    """The newest turn, and the task that is at work on it, if any."""
-    newest = await _newest(ctx)
-    turn = await _turn(ctx, newest)
-    if turn and turn.status == "running":
-        return Status(turn=newest, status="working", task_id=turn.task_id)
-    return Status(turn=newest, status="idle", task_id=None)
+    """The turn and the task at work; if none is, the newest turn."""
+    busy = await open_turns(ctx)
+    if busy:
+        return Status(turn=busy[0].turn, status="working", task_id=busy[0].task_id)
+    return Status(turn=await newest_turn(ctx), status="idle", task_id=None)
 
 
-async def _interrupt(ctx: ObjectContext, newest: int) -> str | None:
-    """Cancel the task of the newest turn, if it is at work, and wait until its whole tree is clean.
-
-    Returns its id if it was interrupted; None if there was none or if it came to its end some other
-    way first.
-    """
-    turn = await _turn(ctx, newest)
-    if turn is None or turn.status != "running":
-        return None
-    task = ctx.attach_invocation(turn.task_id, type_hint=TaskResult)
-    ctx.cancel_invocation(turn.task_id)
-    while not await ended_within(ctx, _PATIENCE, task):
-        # While its code could not be reached the task may have been paused again. A cancellation
-        # wakes it; one too many does no harm.
-        ctx.cancel_invocation(turn.task_id)
-    outcome = await outcome_of(task, turn=turn.turn, task_id=turn.task_id)
-    # The task's own report waits behind this handler, and will find the turn closed.
-    _close(ctx, turn, outcome)
-    return turn.task_id if outcome.status == "interrupted" else None
+def _steer(ctx: ObjectContext, busy: list[TurnRecord], request: Message) -> Accepted:
+    """Leave the message for the task that it is meant for, to be taken at its next step."""
+    task_id = request.expected_task_id
+    turn = next((turn for turn in busy if turn.task_id == task_id), None)
+    if turn is None or turn.closing:
+        raise TerminalError(f"Task {task_id} is over, or as good as over.", status_code=409)
+    if len(turn.steering) >= _MOST_STEERING:
+        raise TerminalError(
+            f"Task {task_id} was steered {_MOST_STEERING} times. Interrupt it, or wait for it.",
+            status_code=429,
+        )
+    save_turn(ctx, turn.model_copy(update={"steering": [*turn.steering, request.content]}))
+    return Accepted(turn=turn.turn, task_id=turn.task_id, interrupted=None)
 
 
 async def _dispatch(ctx: ObjectContext, task: Task) -> str:
@@ -144,35 +205,9 @@ async def _dispatch(ctx: ObjectContext, task: Task) -> str:
             continue
 
 
-async def _newest(ctx: ObjectContext | ObjectSharedContext) -> int:
-    return await ctx.get("newest_turn", type_hint=int) or 0
-
-
-async def _turn(ctx: ObjectContext | ObjectSharedContext, number: int) -> Turn | None:
-    return await ctx.get(f"turn:{number}", type_hint=Turn)
-
-
-async def _turns(ctx: ObjectContext | ObjectSharedContext, numbers: range) -> list[Turn]:
-    fetched = [
-        ctx.get(f"turn:{number}", type_hint=Turn) for number in numbers
-    ]  # all asked for before one is awaited
-    turns = [await turn for turn in fetched]
-    return [turn for turn in turns if turn]
-
-
-def _save(ctx: ObjectContext, turn: Turn) -> None:
-    ctx.set(f"turn:{turn.turn}", turn)
-
-
-def _close(ctx: ObjectContext, turn: Turn, outcome: TaskReport) -> None:
-    _save(
-        ctx,
-        turn.model_copy(
-            update={
-                "status": outcome.status,
-                "plan": outcome.plan,
-                "answer": outcome.answer,
-                "error": outcome.error,
-            }
-        ),
-    )
+async def _turn_of(ctx: ObjectContext, step: NextStep) -> TurnRecord:
+    """The open turn that a task works on."""
+    turn = await turn_record(ctx, step.turn)
+    if turn is None or turn.status != "running" or turn.task_id != step.task_id:
+        raise TerminalError(f"Turn {step.turn} is over.", status_code=409)
+    return turn

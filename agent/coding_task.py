@@ -1,37 +1,74 @@
 """`CodingTask`: the work of one turn, as a tree of durable invocations.
 
-run_task ─┬─ Workspace.begin
+run_task ─┬─ CodingAgent.begin_turn      the conversation
+          ├─ Workspace.begin
           ├─ plan                            a model call
           ├─ write_file, one per file ─┬─ write          a model call
           │  (in parallel)             └─ Workspace.write_file
           ├─ review                          a model call
           └─ Workspace.commit; if anything goes wrong before, Workspace.rollback
+
+After plan, write and review, `CodingAgent.next_step` tells whether somebody steers the task.
 """
 
+from datetime import timedelta
 from functools import partial
-from typing import Any
 
-import restate
-from restate import Context, RestateDurableCallFuture, RestateDurableFuture, Service, TerminalError
+from restate import Context, RestateDurableCallFuture, Service, TerminalError
 
 from agent import workspace
-from agent.cancellation import Cancelled, ended, is_cancellation, is_kill, settled, surely
+from agent.cancellation import (
+    Cancelled,
+    any_of,
+    ended,
+    is_cancellation,
+    is_kill,
+    settled,
+    surely,
+)
 from agent.checked_input import checked
-from agent.contracts import FileRequest, Task, TaskReport, TaskResult, TurnRef, Watch, WriteFile
+from agent.contracts import (
+    Brief,
+    FileRequest,
+    Task,
+    TaskReport,
+    TaskResult,
+    TurnRef,
+    Watch,
+    WriteFile,
+)
 from agent.model_step import ask_model
 from agent.outcome import outcome_of
-from agent.prompts import plan_prompt, read_plan, review_prompt, without_fence, write_prompt
-from agent.report import report
+from agent.prompts import (
+    plan_prompt,
+    read_plan,
+    review_prompt,
+    steered,
+    without_fence,
+    write_prompt,
+)
 from agent.retries import RETRY_POLICY, UNTIL_DONE
+from agent.session import begin_turn, next_step, report
+from agent.settings import settings
 
 __all__ = ["coding_task", "run_task", "watch", "write_file"]
 
-coding_task = Service("CodingTask", invocation_retry_policy=RETRY_POLICY)
+coding_task = Service(
+    "CodingTask",
+    invocation_retry_policy=RETRY_POLICY,
+    # While a handler waits for a model its journal does not grow. Restate takes a minute of that
+    # for a handler that is stuck, and asks it to suspend; what does not, it cuts off after another
+    # `abort_timeout`, and tries again: the model call would be paid for twice. So the first is
+    # longer than any model call may take.
+    inactivity_timeout=timedelta(seconds=settings().call_timeout + 60),
+    abort_timeout=timedelta(seconds=60),
+)
 
 
 class _Progress:
     """What a task has begun so far, for its cleanup."""
 
+    drafting = False
     plan: str | None = None
     steps: tuple[RestateDurableCallFuture[str], ...] = ()
 
@@ -52,8 +89,9 @@ async def run_task(ctx: Context, task: Task) -> TaskResult:
         # Leaves first: a parent is told of its cancellation before its children have ended.
         for step in progress.steps:
             await settled(step)
-        turn = TurnRef(turn=task.turn)
-        await surely(lambda: ctx.object_call(workspace.rollback, key=task.session, arg=turn))
+        if progress.drafting:
+            turn = TurnRef(turn=task.turn)
+            await surely(lambda: ctx.object_call(workspace.rollback, key=task.session, arg=turn))
 
         plan = progress.plan or (error.metadata or {}).get("partial") or None
         failure = _failure(error, plan)
@@ -67,33 +105,14 @@ async def run_task(ctx: Context, task: Task) -> TaskResult:
 
 
 async def _work(ctx: Context, task: Task, progress: _Progress) -> TaskResult:
-    session, turn = task.session, task.turn
-    await ended(ctx.object_call(workspace.begin, key=session, arg=TurnRef(turn=turn)))
-
-    reply = await ask_model(
-        ctx, "plan", plan_prompt(task), session=session, turn=turn, check=read_plan
-    )
-    plan = read_plan(reply)
-    progress.plan = str(plan)
-
-    progress.steps = tuple(
-        ctx.service_call(
-            write_file,
-            FileRequest(
-                session=session, turn=turn, request=task.request, plan=progress.plan, path=file.path
-            ),
-        )
-        for file in plan.files
-    )
-    contents = await _all(ctx, progress.steps)
-    files = {file.path: content for file, content in zip(plan.files, contents, strict=True)}
-
-    answer = await ask_model(
-        ctx, "review", review_prompt(task, plan, files), session=session, turn=turn
-    )
+    for earlier in task.waits_for:
+        await any_of(ctx.attach_invocation(earlier))
+    work: Brief | TaskResult = await begin_turn(ctx, task)
+    while isinstance(work, Brief):
+        work = await _draft(ctx, task, work, progress)
 
     # The point of no return: once the files are committed the task is completed, cancelled or not.
-    commit = ctx.object_call(workspace.commit, key=session, arg=TurnRef(turn=turn))
+    commit = ctx.object_call(workspace.commit, key=task.session, arg=TurnRef(turn=task.turn))
     cancelled = await settled(commit)
     try:
         await commit
@@ -101,6 +120,39 @@ async def _work(ctx: Context, task: Task, progress: _Progress) -> TaskResult:
         if cancelled:
             raise Cancelled from None
         raise
+    return work
+
+
+async def _draft(ctx: Context, task: Task, brief: Brief, progress: _Progress) -> TaskResult | Brief:
+    """Plan, write and review; or, as soon as somebody steers the task, what to work on instead."""
+    session, turn = task.session, task.turn
+    progress.drafting = True
+    await ended(ctx.object_call(workspace.begin, key=session, arg=TurnRef(turn=turn)))
+
+    reply = await ask_model(
+        ctx, "plan", plan_prompt(brief), session=session, turn=turn, check=read_plan
+    )
+    plan = read_plan(reply)
+    progress.plan = str(plan)
+    if said := await next_step(ctx, task):
+        return steered(brief, plan, said)
+
+    request = partial(
+        FileRequest, session=session, turn=turn, request=brief.request, plan=progress.plan
+    )
+    progress.steps = tuple(
+        ctx.service_call(write_file, request(path=file.path)) for file in plan.files
+    )
+    contents = await _all(ctx, progress.steps)
+    if said := await next_step(ctx, task):
+        return steered(brief, plan, said)
+
+    files = {file.path: content for file, content in zip(plan.files, contents, strict=True)}
+    answer = await ask_model(
+        ctx, "review", review_prompt(brief, plan, files), session=session, turn=turn
+    )
+    if said := await next_step(ctx, task, last=True):
+        return steered(brief, plan, said)
     return TaskResult(plan=progress.plan, answer=answer)
 
 
@@ -142,13 +194,11 @@ async def _all(ctx: Context, steps: tuple[RestateDurableCallFuture[str], ...]) -
         ids = [await step.invocation_id() for step in steps]
     except TerminalError:
         raise Cancelled from None
-    waiting: list[RestateDurableFuture[Any]] = list(steps)
+    waiting = list(steps)
     while waiting:
-        try:
-            done, waiting = await restate.wait_completed(*waiting)
-        except TerminalError:
-            raise Cancelled from None  # and Restate cancels the steps
-        for step in done:
+        over = await any_of(*waiting)  # when this task is cancelled, Restate cancels the steps
+        waiting = [step for step in waiting if step not in over]
+        for step in over:
             try:
                 await step
             except TerminalError:

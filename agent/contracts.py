@@ -2,18 +2,22 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 __all__ = [
     "Accepted",
+    "Brief",
     "ChatMessage",
     "FileRequest",
     "History",
     "HistoryEntry",
     "Message",
+    "NextStep",
     "Plan",
     "PlannedFile",
     "Status",
+    "Steering",
     "StopResult",
     "Task",
     "TaskReport",
@@ -26,6 +30,7 @@ __all__ = [
     "Usage",
     "UsageTotal",
     "Watch",
+    "WhenBusy",
     "WriteFile",
 ]
 
@@ -39,6 +44,7 @@ FilePath = Annotated[
     ),
 ]
 TaskStatus = Literal["completed", "interrupted", "failed", "killed"]
+WhenBusy = Literal["interrupt", "rollback", "enqueue", "reject", "steer"]
 
 
 class _Wire(BaseModel):
@@ -49,13 +55,37 @@ class _Wire(BaseModel):
 
 
 class Message(_Wire):
-    """What a person says."""
+    """What a person says, and what is to become of the turns that are open.
+
+    Attributes:
+        when_busy: what happens if a turn is open.
+            "interrupt": every open turn is interrupted, then this one begins; what they had planned
+            stays in the conversation.
+            "rollback": the same, but the model is not shown the interrupted turns any more.
+            "enqueue": this turn begins when those that are open are over.
+            "reject": 409, which names the task at work; nothing is changed.
+            "steer": no new turn; the task named by `expected_task_id` takes the message at its next
+            step boundary, and plans again. 409 if that task is over or past its last boundary.
+        expected_task_id: the task to steer.
+    """
 
     content: str = Field(min_length=1, max_length=32_000)
+    when_busy: WhenBusy = "interrupt"
+    expected_task_id: InvocationId | None = None
+
+    @model_validator(mode="after")
+    def _check_expected_task_id(self) -> "Message":
+        if (self.when_busy == "steer") != (self.expected_task_id is not None):
+            raise PydanticCustomError(
+                "expected_task_id", "'expected_task_id' and when_busy 'steer' go together"
+            )
+        return self
 
 
 class Accepted(_Wire):
-    """The answer to a message: the turn that it began, its task, and the one interrupted for it."""
+    """The answer to a message: the turn that it began or steers, its task, and the task that was
+    interrupted for it.
+    """
 
     turn: TurnNumber
     task_id: InvocationId
@@ -97,7 +127,10 @@ class History(RootModel[list[HistoryEntry]]):
 
 
 class Status(_Wire):
-    """The answer to `get_status`; `turn` is 0 in a session that has had no message."""
+    """The answer to `get_status`: the turn at work, or the newest where none is.
+
+    `turn` is 0 in a session that has had no message.
+    """
 
     turn: int
     status: Literal["idle", "working"]
@@ -115,6 +148,18 @@ class TaskReport(_Wire):
     error: str | None = None
 
 
+class NextStep(_Wire):
+    """What a task says when it asks how to go on; `last`: no model call is to follow."""
+
+    turn: TurnNumber
+    task_id: InvocationId
+    last: bool = False
+
+
+class Steering(RootModel[list[str]]):
+    """The answer to `next_step`: what was said to the task meanwhile, oldest first."""
+
+
 # CodingTask
 
 
@@ -126,15 +171,20 @@ class ChatMessage(_Wire):
 
 
 class Task(_Wire):
-    """The input of `run_task`: the conversation so far; its last message is this turn's request."""
+    """The input of `run_task`: whose turn it works on, and the tasks that must be over first."""
 
     session: str
     turn: TurnNumber
-    conversation: list[ChatMessage] = Field(min_length=1)
+    waits_for: list[InvocationId] = []
 
-    @property
-    def request(self) -> str:
-        return self.conversation[-1].content
+
+class Brief(_Wire):
+    """What a task works on: the conversation, up to and with what this turn asks for, and that
+    alone.
+    """
+
+    conversation: list[ChatMessage]
+    request: str
 
 
 class PlannedFile(_Wire):

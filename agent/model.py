@@ -6,32 +6,39 @@ import asyncio
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
-from time import time
+from time import monotonic, time
 
 import openai
 from openai.types.chat import ChatCompletionMessageParam
 from pydantic import BaseModel
-from restate import TerminalError
 from restate.exceptions import RetryableError
 
 from agent.contracts import ChatMessage
 from agent.settings import settings
 
-__all__ = ["ModelError", "Reply", "Stop", "stream_reply"]
+__all__ = ["ModelError", "Refusal", "Reply", "Stop", "stream_reply"]
 
 Stop = asyncio.Event
 
-# The longest silence of the provider that is not yet an error, in seconds.
-_TIMEOUT = openai.Timeout(60.0, connect=5.0)
+# How long a connection may take, in seconds. Silence after that is measured in tokens, not in
+# bytes: what a provider sends to keep the connection open is no answer.
+_CONNECT_TIMEOUT = 5.0
+
+
+class Refusal(BaseModel):
+    """Why another attempt would fare no better: an HTTP status, and what to tell the user."""
+
+    status: int
+    message: str
 
 
 class Reply(BaseModel):
     """What a call has brought, as it is kept in the journal.
 
     `sent` is false where the call was stopped before its request went out, `finished` where it was
-    stopped at all. The provider counts the tokens in its last chunk, so for a stopped call the
-    tokens of the prompt are unknown, given as 0, and those of the answer are the chunks that had
-    arrived.
+    stopped at all; `refusal` is set where it ended, but not with an answer. The provider counts the
+    tokens in its last chunk, so for a call that did not get there the tokens of the prompt are
+    unknown, given as 0, and those of the answer are the chunks that had arrived.
     """
 
     sent: bool = False
@@ -39,13 +46,16 @@ class Reply(BaseModel):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     finished: bool = False
+    refusal: Refusal | None = None
 
 
 class ModelError(Exception):
     """The call failed, but that may pass or be mended: Restate tries again, then pauses."""
 
 
-async def stream_reply(messages: list[ChatMessage], request_id: str, stop: Stop) -> Reply:
+async def stream_reply(
+    messages: list[ChatMessage], request_id: str, stop: Stop, reply: Reply
+) -> None:
     """Stream one answer until it is complete, or until `stop` is set: then hang up.
 
     Args:
@@ -53,26 +63,32 @@ async def stream_reply(messages: list[ChatMessage], request_id: str, stop: Stop)
         request_id: sent as `X-Client-Request-Id`, by which the provider's logs can be told apart.
             ASCII.
         stop: set by the handler as soon as it is cancelled.
+        reply: an empty one, filled as the answer comes in, so that what a failed call has brought
+            is known too.
 
     Raises:
-        ModelError: connection error, time-out, 5xx, cut or empty stream, or a 4xx that the operator
-            can mend.
+        ModelError: connection error, 5xx, cut, stalled or empty stream, a call that takes too long,
+            or a 4xx that the operator can mend.
         RetryableError: 429; Restate tries again after the provider's `Retry-After`.
-        TerminalError: the provider refuses the request itself (400, 422).
     """
-    reply = Reply()
     if stop.is_set():
-        return reply
-    call = asyncio.create_task(_receive(messages, request_id, reply))
+        return
+    clock = _Clock()
+    call = asyncio.create_task(_receive(messages, request_id, reply, clock))
     stopped = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({call, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if not call.done():
-            return reply
-        await call
-        reply.finished = True
-        return reply
+        while not call.done() and not stopped.done():
+            await asyncio.wait(
+                {call, stopped}, timeout=clock.left(), return_when=asyncio.FIRST_COMPLETED
+            )
+        if call.done():
+            await call
+            reply.finished = True
     except openai.OpenAIError as error:
+        if isinstance(error, openai.APIStatusError) and error.status_code in (400, 422):
+            reply.finished = True
+            reply.refusal = Refusal(status=error.status_code, message=_answered(error))
+            return
         raise _meaning(error) from None  # the original may hold what a journal should not
     finally:
         # Also when the SDK cancels this action because the attempt is over. Closing is cancelling:
@@ -82,7 +98,34 @@ async def stream_reply(messages: list[ChatMessage], request_id: str, stop: Stop)
         await asyncio.gather(call, stopped, return_exceptions=True)
 
 
-async def _receive(messages: list[ChatMessage], request_id: str, reply: Reply) -> None:
+class _Clock:
+    """How long a call may go on."""
+
+    def __init__(self) -> None:
+        self._began = self._heard = monotonic()
+
+    def heard(self) -> None:
+        """A part of the answer has come."""
+        self._heard = monotonic()
+
+    def left(self) -> float:
+        """Seconds until the call has failed, if nothing comes.
+
+        Raises:
+            ModelError: it has.
+        """
+        now = monotonic()
+        stall, whole = settings().stall_timeout, settings().call_timeout
+        if now >= self._heard + stall:
+            raise ModelError(f"The model has sent nothing for {stall:g} s (AGENT_STALL_TIMEOUT).")
+        if now >= self._began + whole:
+            raise ModelError(f"The model call took longer than {whole:g} s (AGENT_CALL_TIMEOUT).")
+        return min(self._heard + stall, self._began + whole) - now
+
+
+async def _receive(
+    messages: list[ChatMessage], request_id: str, reply: Reply, clock: _Clock
+) -> None:
     finish_reason = None
     reply.sent = True
     async with await _client().chat.completions.create(
@@ -93,6 +136,7 @@ async def _receive(messages: list[ChatMessage], request_id: str, reply: Reply) -
         extra_headers={"X-Client-Request-Id": request_id},
     ) as stream:
         async for chunk in stream:
+            clock.heard()
             for choice in chunk.choices:
                 if choice.delta.content:
                     reply.text += choice.delta.content
@@ -104,10 +148,9 @@ async def _receive(messages: list[ChatMessage], request_id: str, reply: Reply) -
     if finish_reason is None:
         raise ModelError("The model's stream ended before its answer did.")
     if finish_reason != "stop":
-        raise TerminalError(
-            f"The model gave no complete answer: it stopped with {finish_reason!r}."
-        )
-    if not reply.text.strip():
+        message = f"The model gave no complete answer: it stopped with {finish_reason!r}."
+        reply.refusal = Refusal(status=500, message=message)
+    elif not reply.text.strip():
         raise ModelError("The model's answer is empty.")
 
 
@@ -129,7 +172,7 @@ def _client() -> openai.AsyncOpenAI:
         api_key=settings().api_key or "none",
         base_url=settings().base_url,
         max_retries=0,
-        timeout=_TIMEOUT,
+        timeout=openai.Timeout(None, connect=_CONNECT_TIMEOUT),
     )
 
 
@@ -139,7 +182,7 @@ def _meaning(error: openai.OpenAIError) -> Exception:
         return ModelError(
             f"The model's provider cannot be reached or hung up: {_without_key(str(error))}"
         )
-    said = f"The model's provider answered {error.status_code}: {_without_key(_words(error))}"
+    said = _answered(error)
     match error.status_code:
         case 429 if error.code == "insufficient_quota":  # waiting does not mend that
             return ModelError(f"{said} Mend the account, then resume the task.")
@@ -149,13 +192,15 @@ def _meaning(error: openai.OpenAIError) -> Exception:
                 status_code=429,
                 retry_after=_retry_after(error.response.headers.get("retry-after", "")),
             )
-        case 400 | 422:
-            return TerminalError(said, status_code=error.status_code)
         case 401 | 403:  # the provider's own words may quote the key
             refusal = f"The model's provider answered {error.status_code}"
             return ModelError(f"{refusal}: mend OPENAI_API_KEY, then resume the task.")
         case _:
             return ModelError(said)
+
+
+def _answered(error: openai.APIStatusError) -> str:
+    return f"The model's provider answered {error.status_code}: {_without_key(_words(error))}"
 
 
 def _words(error: openai.APIStatusError) -> str:

@@ -5,10 +5,10 @@ import re
 
 from pydantic import ValidationError
 
-from agent.contracts import ChatMessage, FileRequest, Plan, Task
+from agent.contracts import Brief, ChatMessage, FileRequest, Plan
 from agent.model import ModelError
 
-__all__ = ["plan_prompt", "read_plan", "review_prompt", "without_fence", "write_prompt"]
+__all__ = ["plan_prompt", "read_plan", "review_prompt", "steered", "without_fence", "write_prompt"]
 
 _PLAN = """You plan a small Python program.
 Answer with one JSON object and nothing else:
@@ -22,9 +22,22 @@ _REVIEW = """You review a small Python program.
 Tell the user in a few sentences what was built and how to run it and its tests."""
 
 
-def plan_prompt(task: Task) -> list[ChatMessage]:
+def plan_prompt(brief: Brief) -> list[ChatMessage]:
     """The conversation, as it is: its last message is the request."""
-    return [ChatMessage(role="system", content=_PLAN), *task.conversation]
+    return [ChatMessage(role="system", content=_PLAN), *brief.conversation]
+
+
+def steered(brief: Brief, plan: Plan, said: list[str]) -> Brief:
+    """What to work on after something was said to a task that had this plan."""
+    so_far = f"[Not done yet. The plan so far:]\n{plan}"
+    return Brief(
+        conversation=[
+            *brief.conversation,
+            ChatMessage(role="assistant", content=so_far),
+            *(ChatMessage(role="user", content=content) for content in said),
+        ],
+        request="\n\n".join((brief.request, *said)),
+    )
 
 
 def write_prompt(file: FileRequest) -> list[ChatMessage]:
@@ -37,11 +50,11 @@ def write_prompt(file: FileRequest) -> list[ChatMessage]:
     ]
 
 
-def review_prompt(task: Task, plan: Plan, contents: dict[str, str]) -> list[ChatMessage]:
+def review_prompt(brief: Brief, plan: Plan, contents: dict[str, str]) -> list[ChatMessage]:
     files = "\n\n".join(f"File: {path}\n{content}" for path, content in contents.items())
     return [
         ChatMessage(role="system", content=_REVIEW),
-        ChatMessage(role="user", content=f"Request: {task.request}\n\nPlan: {plan}\n\n{files}"),
+        ChatMessage(role="user", content=f"Request: {brief.request}\n\nPlan: {plan}\n\n{files}"),
     ]
 
 

@@ -1,11 +1,14 @@
 """The agent's settings: every environment variable that it reads, in one place."""
 
 import ipaddress
+import math
 import os
 from dataclasses import dataclass, field
 from functools import cache
 
 __all__ = ["Settings", "SettingsError", "settings"]
+
+_A_DAY = 86_400.0
 
 
 class SettingsError(ValueError):
@@ -25,6 +28,13 @@ class Settings:
             Restate servers that may call this agent. Empty: anyone who reaches the port may call
             it.
         max_attempts: `AGENT_MAX_ATTEMPTS`: how often a task is tried before Restate pauses it.
+        call_timeout: `AGENT_CALL_TIMEOUT`: the longest that a model call may take, in seconds.
+        stall_timeout: `AGENT_STALL_TIMEOUT`: the longest that a model may go without a token, in
+            seconds.
+        context_tokens: `AGENT_CONTEXT_TOKENS`: how much of the conversation the model is given.
+        cancel_timeout: `AGENT_CANCEL_TIMEOUT`: how long a cancelled task may take to end before it
+            is killed, in seconds.
+        admin_url: `RESTATE_ADMIN_URL`: Restate's admin API, which is asked to kill.
     """
 
     api_key: str = field(default="", repr=False)
@@ -34,6 +44,11 @@ class Settings:
     port: int = 9080
     identity_keys: tuple[str, ...] = ()
     max_attempts: int = 8
+    call_timeout: float = 300.0
+    stall_timeout: float = 60.0
+    context_tokens: int = 24_000
+    cancel_timeout: float = 30.0
+    admin_url: str = "http://127.0.0.1:9070"
 
 
 @cache
@@ -60,6 +75,11 @@ def settings() -> Settings:
         port=port,
         identity_keys=identity_keys,
         max_attempts=_positive_integer("AGENT_MAX_ATTEMPTS", Settings.max_attempts),
+        call_timeout=_seconds("AGENT_CALL_TIMEOUT", Settings.call_timeout),
+        stall_timeout=_seconds("AGENT_STALL_TIMEOUT", Settings.stall_timeout),
+        context_tokens=_positive_integer("AGENT_CONTEXT_TOKENS", Settings.context_tokens),
+        cancel_timeout=_seconds("AGENT_CANCEL_TIMEOUT", Settings.cancel_timeout),
+        admin_url=(os.environ.get("RESTATE_ADMIN_URL") or Settings.admin_url).rstrip("/"),
     )
 
 
@@ -79,6 +99,20 @@ def _positive_integer(name: str, default: int) -> int:
             f"{name}={text!r} is not a whole number from 1; for example {name}={default}."
         )
     return int(text)
+
+
+def _seconds(name: str, default: float) -> float:
+    text = os.environ.get(name) or str(default)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= _A_DAY:  # which nan is not either
+        raise SettingsError(
+            f"{name}={text!r} is not a number of seconds, up to a day; "
+            f"for example {name}={default:g}."
+        )
+    return seconds
 
 
 def _is_loopback(host: str) -> bool:

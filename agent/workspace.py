@@ -15,7 +15,10 @@ from agent.retries import UNTIL_DONE
 
 __all__ = ["begin", "commit", "read_files", "rollback", "workspace", "write_file"]
 
-workspace = VirtualObject("Workspace", invocation_retry_policy=UNTIL_DONE)
+# State is fetched key by key: one for each file, and `begin` needs none of them.
+workspace = VirtualObject("Workspace", state_preload=False, invocation_retry_policy=UNTIL_DONE)
+
+_FILE = "file:"
 
 
 class Draft(BaseModel):
@@ -27,14 +30,18 @@ class Draft(BaseModel):
 
 @workspace.handler(invocation_context_managers=checked(TurnRef))
 async def begin(ctx: ObjectContext, ref: TurnRef) -> None:
-    """Open an empty draft for a turn, in place of an earlier turn's that nobody closed.
+    """Open an empty draft for a turn, in place of its own or of one that nobody closed.
 
     Raises:
         TerminalError: 409; this turn is over, or a later one has begun.
     """
     newest = await ctx.get("newest_turn", type_hint=int) or 0
-    if ref.turn <= newest:
+    if ref.turn == newest:
+        await _draft_of(ctx, ref.turn)
+    elif ref.turn < newest:
         raise TerminalError(f"Turn {ref.turn} cannot begin: turn {newest} has.", status_code=409)
+    elif ref.turn in await _barred(ctx):
+        raise TerminalError(f"Turn {ref.turn} was rolled back.", status_code=409)
     ctx.set("newest_turn", ref.turn)
     ctx.set("draft", Draft(turn=ref.turn))
 
@@ -59,8 +66,8 @@ async def commit(ctx: ObjectContext, ref: TurnRef) -> None:
         TerminalError: 409; the turn has no draft, or has it no more.
     """
     draft = await _draft_of(ctx, ref.turn)
-    files = await ctx.get("files", type_hint=dict[str, str]) or {}
-    ctx.set("files", files | draft.files)
+    for path, content in draft.files.items():
+        ctx.set(_FILE + path, content)
     ctx.clear("draft")
 
 
@@ -69,7 +76,9 @@ async def rollback(ctx: ObjectContext, ref: TurnRef) -> None:
     """Drop a turn's draft, if it has one, and let it open none from now on. Idempotent."""
     newest = await ctx.get("newest_turn", type_hint=int) or 0
     if ref.turn > newest:
-        ctx.set("newest_turn", ref.turn)  # a `begin` of this turn may still be on its way
+        # A `begin` of this turn may still be on its way, and others' that come before it.
+        barred = [turn for turn in await _barred(ctx) if turn > newest and turn != ref.turn]
+        ctx.set("barred_turns", [*barred, ref.turn])
     draft = await ctx.get("draft", type_hint=Draft)
     if draft and draft.turn == ref.turn:
         ctx.clear("draft")
@@ -78,7 +87,19 @@ async def rollback(ctx: ObjectContext, ref: TurnRef) -> None:
 @workspace.handler(kind="shared")
 async def read_files(ctx: ObjectSharedContext) -> dict[str, str]:
     """The committed files: their contents by path."""
-    return await ctx.get("files", type_hint=dict[str, str]) or {}
+    keys = [key for key in await ctx.state_keys() if key.startswith(_FILE)]
+    fetched = [ctx.get(key, type_hint=str) for key in keys]
+    contents = [await content for content in fetched]
+    return {
+        key.removeprefix(_FILE): content
+        for key, content in zip(keys, contents, strict=True)
+        if content is not None
+    }
+
+
+async def _barred(ctx: ObjectContext) -> list[int]:
+    """The turns that were rolled back before they began."""
+    return await ctx.get("barred_turns", type_hint=list[int]) or []
 
 
 async def _draft_of(ctx: ObjectContext, turn: int) -> Draft:

@@ -168,6 +168,7 @@ def _environment(
         **inherited,
         "AGENT_BIND": f"{restate.agent_bind}:{port}",
         "AGENT_IDENTITY_KEYS": ",".join(restate.identity_keys),
+        "RESTATE_ADMIN_URL": restate.admin_url,
         "OPENAI_BASE_URL": model.base_url,
         "OPENAI_API_KEY": _SCRIPTED_KEY if model.scripted else os.environ.get("OPENAI_API_KEY"),
         **({"NO_PROXY": without_proxy, "no_proxy": without_proxy} if model.scripted else {}),

@@ -7,7 +7,7 @@ import pytest
 from tests.stack import Stack
 from workbench.ingress import IngressError
 
-TASK = {"session": "s", "turn": 1, "conversation": [{"role": "user", "content": "hi"}]}
+TASK = {"session": "s", "turn": 1, "waits_for": []}
 FILE = {"session": "s", "turn": 1, "request": "r", "plan": "p", "path": "a.py"}
 USAGE = {"turn": 1, "step": "s", "prompt_tokens": 1, "completion_tokens": 1, "finished": True}
 
@@ -34,8 +34,8 @@ BAD: list[tuple[str, str, Any, str]] = [
     (
         "CodingTask",
         "run_task",
-        TASK | {"conversation": []},
-        "conversation: List should have at least",
+        TASK | {"waits_for": ["x"]},
+        "waits_for.0: String should match pattern",
     ),
     ("CodingTask", "write_file", FILE | {"path": "../x"}, "path: String should match pattern"),
     ("CodingTask", "write_file", FILE | {"path": "/etc/x"}, "path: String should match pattern"),
