@@ -1,0 +1,67 @@
+"""Every token that the model has sent is counted, also those of attempts that came to nothing."""
+
+from typing import Any
+
+import pytest
+
+from tests.stack import Session, Stack
+from workbench import start_restate, wait_until
+
+
+def _sent(session: Session) -> int:
+    return sum(request.completion_tokens for request in session.requests())
+
+
+def _wait_counted(session: Session, tokens: int) -> None:
+    wait_until(
+        lambda: session.usage()["completion_tokens"] == tokens,
+        what=f"the usage to be {tokens} tokens",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "times"), [("cut", 1), ("cut", 2), ("empty", 1), ("server_error", 2)]
+)
+def test_failed_attempts_are_counted(stack: Stack, kind: str, times: int) -> None:
+    session = stack.session()
+    options: dict[str, Any] = {"after_tokens": 7} if kind == "cut" else {}
+    stack.model.fail(kind, times=times, match=session.key, **options)
+    session.message()
+    session.wait_idle()
+    answered = [request for request in session.requests() if request.status == "completed"]
+    if kind == "cut":
+        wasted = [r.completion_tokens for r in session.requests() if r.status == "cut"]
+        assert wasted == [7] * times
+    _wait_counted(session, _sent(session))
+    assert session.usage()["calls"] == len(answered) - (kind == "empty")
+
+
+def test_failed_attempts_of_an_interrupted_call_are_counted(stack: Stack) -> None:
+    session = stack.session()
+    stack.model.fail("cut", times=1, match=session.key, after_tokens=7)
+    session.message()
+    session.wait_streaming(1, "plan", tokens=10)
+    session.stop()
+    cut, interrupted = session.requests()
+    assert (cut.status, interrupted.status) == ("cut", "hung up")
+    # Of the tokens on their way when the task hung up, those that had not arrived are not counted.
+    wait_until(lambda: session.usage()["calls"] == 1, what="the usage to be told")
+    counted = session.usage()["completion_tokens"]
+    assert 7 + 10 <= counted <= _sent(session)
+
+
+def test_what_was_lost_with_the_server_is_counted(own_stack: Stack) -> None:
+    session = own_stack.session()
+    session.message()
+    session.wait_streaming(1, "plan", tokens=10)
+    own_stack.restate.kill()
+    start_restate("embedded")
+    session.wait_idle(timeout=40)
+    lost = [request for request in session.requests() if request.status == "hung up"]
+    assert lost
+    wait_until(
+        lambda: session.usage()["calls"] == len(session.requests()) - len(lost),
+        what="the usage to be told",
+    )
+    finished = sum(r.completion_tokens for r in session.requests() if r.status == "completed")
+    assert finished + 10 <= session.usage()["completion_tokens"] <= _sent(session)
