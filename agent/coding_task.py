@@ -56,10 +56,10 @@ __all__ = ["coding_task", "run_task", "watch", "write_file"]
 coding_task = Service(
     "CodingTask",
     invocation_retry_policy=RETRY_POLICY,
-    # While a handler waits for a model its journal does not grow. Restate takes a minute of that
-    # for a handler that is stuck, and asks it to suspend; what does not, it cuts off after another
-    # `abort_timeout`, and tries again: the model call would be paid for twice. So the first is
-    # longer than any model call may take.
+    # While a handler waits for a model its journal does not grow. Restate bears that for the first
+    # of these and then asks it to suspend: from there on no cancellation reaches it until the step
+    # is over. For the second it bears that too; then it cuts the attempt off and makes another, and
+    # the model call would be paid for twice. So the first is longer than any call may take.
     inactivity_timeout=timedelta(seconds=settings().call_timeout + 60),
     abort_timeout=timedelta(seconds=60),
 )

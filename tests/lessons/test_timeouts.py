@@ -1,6 +1,7 @@
 """Lesson 05: what Restate does to a step that takes longer than its service's time limits."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,14 +25,18 @@ class Steps:
 
 @pytest.fixture(scope="module")
 def steps(stack: Stack) -> Iterator[Steps]:
-    """Two services with the same slow step, one with short time limits and one with longer ones."""
+    """Three services with the same slow step and other time limits."""
     seen = Steps()
     served_services = []
-    for name, inactivity in (("ShortOfTime", 0.2), ("WithTime", 10.0)):
+    for name, inactivity, abort in (
+        ("ShortOfTime", 0.2, 0.2),
+        ("Deaf", 0.2, 60.0),
+        ("WithTime", 10.0, 60.0),
+    ):
         service = Service(
             name,
             inactivity_timeout=timedelta(seconds=inactivity),
-            abort_timeout=timedelta(seconds=0.2),
+            abort_timeout=timedelta(seconds=abort),
         )
         served_services.append(service)
 
@@ -58,6 +63,22 @@ def test_a_step_longer_than_both_limits_is_cut_off_and_begun_again(
     wait_until(lambda: steps.begun.get("ShortOfTime", 0) >= 2, what="a second attempt")
     stack.admin.kill(task)
     assert steps.ended.get("ShortOfTime", 0) < steps.begun["ShortOfTime"]
+
+
+@pytest.mark.parametrize(("service", "told_at_once"), [("Deaf", False), ("WithTime", True)])
+def test_who_was_asked_to_suspend_hears_no_cancellation(
+    stack: Stack, steps: Steps, service: str, told_at_once: bool
+) -> None:
+    name = f"{service}, cancelled"
+    task = stack.ingress.send(service, "work", name)
+    wait_until(lambda: name in steps.begun, what="the step to begin")
+    began = time.monotonic()
+    # Longer than Deaf's limit, and in the middle of the step.
+    wait_until(lambda: time.monotonic() > began + _STEP_SECONDS / 2, what="half of the step")
+    stack.admin.cancel(task)
+    row = stack.admin.wait_for(task, "completed")
+    assert row["completion_failure"] == "[409] cancelled"
+    assert (name in steps.ended) is not told_at_once
 
 
 def test_a_step_within_the_limit_runs_once(stack: Stack, steps: Steps) -> None:
