@@ -79,7 +79,7 @@ def settings() -> Settings:
         stall_timeout=_seconds("AGENT_STALL_TIMEOUT", Settings.stall_timeout),
         context_tokens=_positive_integer("AGENT_CONTEXT_TOKENS", Settings.context_tokens),
         cancel_timeout=_seconds("AGENT_CANCEL_TIMEOUT", Settings.cancel_timeout),
-        admin_url=(os.environ.get("RESTATE_ADMIN_URL") or Settings.admin_url).rstrip("/"),
+        admin_url=_url("RESTATE_ADMIN_URL", Settings.admin_url),
     )
 
 
@@ -99,6 +99,13 @@ def _positive_integer(name: str, default: int) -> int:
             f"{name}={text!r} is not a whole number from 1; for example {name}={default}."
         )
     return int(text)
+
+
+def _url(name: str, default: str) -> str:
+    text = os.environ.get(name) or default
+    if not text.startswith(("http://", "https://")):
+        raise SettingsError(f"{name}={text!r} is no URL; for example {name}={default}.")
+    return text.rstrip("/")
 
 
 def _seconds(name: str, default: float) -> float:

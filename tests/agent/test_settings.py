@@ -32,6 +32,12 @@ def _environment(**settings: str) -> dict[str, str]:
         ({"AGENT_BIND": "0.0.0.0:9080"}, "AGENT_IDENTITY_KEYS must say whose requests to accept"),
         ({"AGENT_MAX_ATTEMPTS": "many"}, "AGENT_MAX_ATTEMPTS='many' is not a whole number"),
         ({"AGENT_MAX_ATTEMPTS": "0"}, "AGENT_MAX_ATTEMPTS='0' is not a whole number"),
+        ({"AGENT_CALL_TIMEOUT": "soon"}, "AGENT_CALL_TIMEOUT='soon' is not a number of seconds"),
+        ({"AGENT_STALL_TIMEOUT": "0"}, "AGENT_STALL_TIMEOUT='0' is not a number of seconds"),
+        ({"AGENT_CANCEL_TIMEOUT": "nan"}, "AGENT_CANCEL_TIMEOUT='nan' is not a number of seconds"),
+        ({"AGENT_CANCEL_TIMEOUT": "90000"}, "is not a number of seconds, up to a day"),
+        ({"AGENT_CONTEXT_TOKENS": "-1"}, "AGENT_CONTEXT_TOKENS='-1' is not a whole number"),
+        ({"RESTATE_ADMIN_URL": "localhost:9070"}, "RESTATE_ADMIN_URL='localhost:9070' is no URL"),
     ],
 )
 def test_a_setting_that_cannot_be_used(settings: dict[str, str], message: str) -> None:
