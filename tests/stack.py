@@ -40,13 +40,15 @@ class Stack:
     ingress: Ingress
 
     @staticmethod
-    def start(*, max_attempts: int | None = None) -> Stack:
-        """Start all of it; `max_attempts` is the agent's, where its default will not do."""
+    def start(*, max_attempts: int | None = None, env: dict[str, str] | None = None) -> Stack:
+        """Start all of it; `max_attempts` and `env` are the agent's, where its defaults will not
+        do.
+        """
         restate = start_restate("embedded")
         model = start_model(tokens_per_second=_SLOW, first_token_seconds=0.02)
         assert isinstance(model, ScriptedModel)
-        env = {} if max_attempts is None else {"AGENT_MAX_ATTEMPTS": str(max_attempts)}
-        agent = start_agent(restate, model, env=env)
+        attempts = {} if max_attempts is None else {"AGENT_MAX_ATTEMPTS": str(max_attempts)}
+        agent = start_agent(restate, model, env={**attempts, **(env or {})})
         stack = Stack(
             restate, model, agent, Admin(restate, echo=_silent), Ingress(restate, echo=_silent)
         )

@@ -93,9 +93,12 @@ class ScriptedModel:
         """Answer again."""
         self._call("DELETE", "fault")
 
-    def requests(self, label_prefix: str = "") -> list[ModelRequest]:
-        """The requests so far whose label begins so (`"my-session/3/"`), in order of arrival."""
-        found = self._call("GET", "requests", prefix=label_prefix).json()
+    def requests(self, label_prefix: str = "", *, after: int = 0) -> list[ModelRequest]:
+        """The requests so far whose label begins so (`"my-session/3/"`), in order of arrival.
+
+        The model keeps the latest 10,000. `after` leaves out those with a number up to it.
+        """
+        found = self._call("GET", "requests", prefix=label_prefix, after=str(after)).json()
         return [ModelRequest(**request) for request in found]
 
     def stop(self) -> None:
@@ -146,7 +149,7 @@ class Provider:
     def mend(self) -> None:
         self._needs_the_scripted_model("Mending the model")
 
-    def requests(self, label_prefix: str = "") -> list[ModelRequest]:
+    def requests(self, label_prefix: str = "", *, after: int = 0) -> list[ModelRequest]:
         self._needs_the_scripted_model("Listing the model's requests")
 
     def stop(self) -> None:

@@ -1,90 +1,153 @@
-"""One impatient user: sends messages at random moments, and repeats what got no answer."""
+"""One impatient user: carries out its script, and repeats what got no answer."""
 
-import random
+from __future__ import annotations
+
+import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 from tests.stack import Session, Stack
+from tests.stress.clock import now
+from tests.stress.ledger import Ledger, Sent
+from tests.stress.operate import Operator
+from tests.stress.script import Draft, Operate, Read, Say, Stop, Wait, actions
+from workbench import Ingress
 from workbench.errors import WorkbenchError
 from workbench.ingress import IngressError
 
-PROGRAMS = ("Write a to-do CLI", "Write it with Flask", "Now with FastAPI", "Write a greeter")
+# How long a user waits for an answer, all repetitions taken together, before it is given up as
+# lost: longer than anything that the agent or the server may need to come back.
+PATIENCE = 120.0
 
 
-@dataclass
 class Client:
-    """A user of one session, whose choices follow from `seed`.
+    """A user of one session, whose actions follow from `seed` and `number`.
+
+    It stops acting when `halt` is set, after the answer that it waits for.
 
     Attributes:
-        accepted: the messages that were answered, as (content, answer), in the order of sending.
+        done: how often it has done what.
     """
 
-    stack: Stack
-    seed: int
-    accepted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    def __init__(
+        self, stack: Stack, seed: int, number: int, halt: threading.Event, *, alone: bool = False
+    ) -> None:
+        self._actions = actions(Random(f"{seed}/client/{number}"))
+        # Connections of its own: a burst of one client keeps no other one waiting.
+        stack = replace(stack, ingress=Ingress(stack.restate, echo=lambda line: None))
+        self.session = Session(stack, f"stress-{number}-{uuid.uuid4().hex[:6]}")
+        self.ledger = Ledger()
+        self.done: dict[str, int] = {}
+        self._operator = Operator(stack, self.session.key, alone=alone)
+        self._halt = halt
+        self._lock = threading.Lock()
 
-    def __post_init__(self) -> None:
-        self.random = random.Random(self.seed)
-        self.session = Session(self.stack, f"stress-{self.seed}-{uuid.uuid4().hex[:6]}")
+    def run(self) -> None:
+        """Act until told to halt."""
+        while not self._halt.is_set():
+            action = next(self._actions)
+            name = type(action).__name__.lower()
+            self.done[name] = self.done.get(name, 0) + 1
+            match action:
+                case Say() as order:
+                    self._say(order)
+                case Stop():
+                    began = now()
+                    if self._ask("stop") is not _NOTHING:
+                        self.ledger.stops.append((began, now()))
+                case Read(handler):
+                    self._read(handler)
+                case Operate() as order:
+                    deed = self._operator.act(order)
+                    if deed:
+                        self.ledger.deeds.append(deed)
+                case Wait(seconds):
+                    self._halt.wait(seconds)
 
-    def run(self, deadline: float) -> None:
-        """Act until `deadline` (of `time.monotonic`)."""
-        while time.monotonic() < deadline:
-            (act,) = self.random.choices(
-                [self._message, self._message_twice, self._stop, self._operate, self._wait],
-                weights=[4, 1, 1, 2, 4],
-            )
-            act()
-
-    def _message(self, *, times: int = 1) -> None:
-        content = f"{self.random.choice(PROGRAMS)} ({len(self.accepted) + 1})"
-        key = f"{self.session.key}-{len(self.accepted) + 1}"
-        answers = [
-            self._persistently(
-                lambda: self.session.call(
-                    "message", {"content": content}, idempotency_key=key, timeout=120
-                )
-            )
-            for _ in range(times)
-        ]
-        assert all(answer == answers[0] for answer in answers), answers
-        self.accepted.append((content, answers[0]))
-
-    def _message_twice(self) -> None:
-        self._message(times=2)
-
-    def _stop(self) -> None:
-        self._persistently(self.session.stop)
-
-    def _wait(self) -> None:
-        time.sleep(self.random.uniform(0.0, 1.0))  # a pause between requests, not for a state
-
-    def _operate(self) -> None:
-        """Cancel, kill, pause or resume the newest task, or one of its steps."""
-        action = self.random.choice(["cancel", "kill", "pause", "resume"])
-        if not self.accepted:
+    def _say(self, order: Say) -> None:
+        requests = [sent for draft in order.drafts for sent in [self._new(draft)] * order.sends]
+        if not order.at_once:
+            for sent in requests:
+                self._send(sent)
             return
-        task = self.accepted[-1][1]["task_id"]
-        try:
-            steps = self.stack.children(task, "CodingTask/write_file")
-            target = self.random.choice([task, *steps])
-            getattr(self.stack.admin, action)(target)
-        except WorkbenchError:
-            pass  # it was over already, or the server is away
+        threads = [
+            threading.Thread(target=self._send, args=(sent,), daemon=True) for sent in requests
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
-    def _persistently(self, request: Callable[[], Any]) -> Any:
-        """The answer to a request, repeated for as long as the server is away."""
-        until = time.monotonic() + 120
+    def _new(self, draft: Draft) -> Sent:
+        content = f"{draft.program} ({len(self.ledger.sent) + 1})"
+        task = self._newest_task() if draft.when_busy == "steer" else None
+        sent = Sent(content, draft.when_busy, expected_task_id=task)
+        self.ledger.sent.append(sent)
+        return sent
+
+    def _newest_task(self) -> str | None:
+        return next(
+            (sent.accepted["task_id"] for sent in reversed(self.ledger.sent) if sent.accepted), None
+        )
+
+    def _send(self, sent: Sent) -> None:
+        options = {"when_busy": sent.when_busy, "expected_task_id": sent.expected_task_id}
+        body = {"content": sent.content} | {k: v for k, v in options.items() if v is not None}
+        key = f"{self.session.key} {sent.content}"
+        sent.began_at = sent.began_at or now()
+        try:
+            answer = self._persistently(
+                f"message {sent.content!r}",
+                lambda: self.session.call("message", body, idempotency_key=key),
+            )
+        except IngressError as error:
+            answer = error
+        with self._lock:
+            if answer is _NOTHING:
+                return
+            sent.answered_at = sent.answered_at or now()
+            if isinstance(answer, IngressError):
+                sent.refusals.append((answer.status_code, answer.message))
+            else:
+                sent.answers.append(answer)
+
+    def _read(self, handler: str) -> None:
+        answer = self._ask(handler)
+        if handler == "get_turns" and answer is not _NOTHING:
+            for turn in answer:
+                if turn["status"] != "running":
+                    self.ledger.seen.setdefault(turn["turn"], turn)
+
+    def _ask(self, handler: str) -> Any:
+        """The answer of a handler that takes no input and refuses nobody."""
+        try:
+            return self._persistently(handler, lambda: self.session.call(handler))
+        except IngressError as error:
+            self.ledger.wrong.append(str(error))
+            return _NOTHING
+
+    def _persistently(self, what: str, request: Callable[[], Any]) -> Any:
+        """The answer to a request, repeated for as long as the server is away; nothing where it
+        never came. Raises IngressError for an error that is an answer.
+        """
+        until = time.monotonic() + PATIENCE
         while True:
             try:
                 return request()
             except IngressError as error:
-                if error.status_code < 500 or time.monotonic() > until:
+                if error.status_code <= 500:  # 500 is a handler's own; above, the server's
                     raise
-            except WorkbenchError:
-                if time.monotonic() > until:
-                    raise
-            time.sleep(0.1)
+                reason = str(error)
+            except WorkbenchError as error:
+                reason = str(error)
+            if time.monotonic() > until:
+                self.ledger.wrong.append(f"{what}: no answer in {PATIENCE:g} s; {reason}")
+                return _NOTHING
+            time.sleep(0.1)  # a pause between requests, not for a state
+
+
+_NOTHING = object()

@@ -1,58 +1,103 @@
 """What goes wrong around the sessions, one fault at a time, each mended again."""
 
-import random
-import time
-from collections.abc import Callable
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
 
 from tests.stack import Stack
+from tests.stress.clock import now
 from workbench import start_restate
+
+FAULTS = ("agent", "server", "model", "hang")
 
 _MODEL_FAULTS = ("outage", "server_error", "rate_limit", "cut", "empty", "refuse")
 
 
+@dataclass(frozen=True)
+class Fault:
+    """A fault of a kind, `pause` seconds after the one before, that stays for `hold` seconds."""
+
+    kind: str
+    pause: float
+    hold: float
+
+
+@dataclass(frozen=True)
+class Outage:
+    """When the agent or the server was away, in unix seconds."""
+
+    kind: str
+    began_at: float
+    ended_at: float
+
+
+def plan(dice: Random, names: tuple[str, ...]) -> Iterator[Fault]:
+    """One fault after the other, without end: `agent` and `server` are SIGKILLed and come back,
+    `model` fails in one of six ways, `hang` leaves the model's callers waiting.
+    """
+    while names:
+        kind = dice.choice(names)
+        kind = dice.choice(_MODEL_FAULTS) if kind == "model" else kind
+        yield Fault(kind, pause=dice.uniform(0.5, 3.0), hold=dice.uniform(0.0, 2.0))
+
+
 class Faults:
-    """Faults by name: `agent` and `server` are SIGKILLed and started again, `model` fails; a `hang`
-    leaves the model's callers waiting, which they notice after a minute.
+    """Makes the faults of a plan.
+
+    Attributes:
+        made: what was made so far, by kind.
+        outages: when agent and server were away.
+        done: set when it has halted.
     """
 
-    def __init__(self, stack: Stack, seed: int, names: tuple[str, ...]) -> None:
+    def __init__(
+        self, stack: Stack, seed: int, names: tuple[str, ...], halt: threading.Event
+    ) -> None:
         self._stack = stack
-        self._random = random.Random(seed)
-        known: dict[str, Callable[[], None]] = {
-            "agent": self._kill_agent,
-            "server": self._kill_server,
-            "model": self._break_model,
-            "hang": lambda: self._fail("hang"),
-        }
-        self._faults = [known[name] for name in names]
-        self.made: list[str] = []
+        self._plan = plan(Random(f"{seed}/faults"), names)
+        self._halt = halt
+        self.made: dict[str, int] = {}
+        self.outages: list[Outage] = []
+        self.done = threading.Event()
 
-    def run(self, deadline: float) -> None:
-        """Make faults until `deadline` (of `time.monotonic`); nothing is left broken."""
-        while self._faults and time.monotonic() < deadline:
-            time.sleep(self._random.uniform(0.5, 3.0))
-            self._random.choice(self._faults)()
+    def run(self) -> None:
+        """Make faults until told to halt; nothing is left broken."""
+        try:
+            self._run()
+        finally:
+            self.done.set()
 
-    def _kill_agent(self) -> None:
-        self.made.append("agent")
-        self._stack.agent.kill()
-        time.sleep(self._random.uniform(0.0, 2.0))
-        self._stack.agent.start()
+    def _run(self) -> None:
+        for fault in self._plan:
+            if self._halt.wait(fault.pause):
+                return
+            self.made[fault.kind] = self.made.get(fault.kind, 0) + 1
+            if fault.kind in ("agent", "server"):
+                self._kill(fault)
+            else:
+                self._break_model(fault)
 
-    def _kill_server(self) -> None:
-        self.made.append("server")
-        self._stack.restate.kill()
-        start_restate("embedded", progress=lambda line: None)
+    def _kill(self, fault: Fault) -> None:
+        began = now()
+        if fault.kind == "agent":
+            self._stack.agent.kill()
+            self._halt.wait(fault.hold)
+            self._stack.agent.start()
+        else:
+            self._stack.restate.kill()
+            self._halt.wait(fault.hold / 4)
+            # The handle is one of a process: only the new one can kill what runs now.
+            self._stack.restate = start_restate("embedded", progress=lambda line: None)
+        self.outages.append(Outage(fault.kind, began, now()))
 
-    def _break_model(self) -> None:
-        self._fail(self._random.choice(_MODEL_FAULTS))
-
-    def _fail(self, kind: str) -> None:
-        self.made.append(kind)
+    def _break_model(self, fault: Fault) -> None:
         self._stack.model.fail(
-            kind,
-            retry_after=0.5 if kind == "rate_limit" else None,
-            after_tokens=5 if kind == "cut" else None,
+            fault.kind,
+            retry_after=0.5 if fault.kind == "rate_limit" else None,
+            after_tokens=5 if fault.kind == "cut" else None,
         )
-        time.sleep(self._random.uniform(0.2, 2.0))
+        self._halt.wait(fault.hold)
         self._stack.model.mend()

@@ -1,61 +1,128 @@
 """Runs clients and faults side by side for a while, then checks every session."""
 
-import contextlib
+from __future__ import annotations
+
+import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from tests.stack import Stack
 from tests.stress.client import Client
+from tests.stress.crew import Crew
 from tests.stress.faults import Faults
-from tests.stress.invariants import resume_all, violations, wait_quiet
-from workbench.errors import WorkbenchError
+from tests.stress.invariants import violations
+from tests.stress.model_log import ModelLog
+from tests.stress.operations import Watch, settle
+from tests.stress.picture import Picture, take_picture
+
+# How fast the model answers: a task takes two or three seconds, if nobody interrupts it.
+_TOKENS_PER_SECOND = 200.0
+
+# What the agent is told: to give up on a model that hangs soon enough for a short run.
+AGENT_ENV = {"AGENT_STALL_TIMEOUT": "5", "AGENT_CANCEL_TIMEOUT": "10"}
 
 
-def _look_after(stack: Stack, clients: list[Future[None]]) -> None:
-    """Be the operator who resumes, a second or so later, what was paused, until all are done."""
-    while not all(client.done() for client in clients):
-        time.sleep(1.0)
-        with contextlib.suppress(WorkbenchError):  # the server is away
-            resume_all(stack, ("paused",))
+@dataclass
+class Progress:
+    """Where a run is."""
+
+    doing: str
+    seconds_left: float = 0.0
+    messages: int = 0
+    tasks: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Outcome:
-    """What a run has done and found; `violations` by session."""
+    """What a run has done and found; `violations` by session, "all" for those of none."""
 
-    messages: int
-    statuses: dict[str, int]
-    faults: list[str]
-    violations: dict[str, list[str]]
+    messages: int = 0
+    turns: dict[str, int] = field(default_factory=dict)
+    actions: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+    model_requests: int = 0
+    tokens_sent: int = 0
+    tokens_counted: int = 0
+    resumed: int = 0
+    violations: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, client: Client, picture: Picture) -> None:
+        """Take one session into account."""
+        if wrong := violations(picture):
+            self.violations[client.session.key] = wrong
+        self.messages += client.ledger.accepted
+        for turn in picture.turns:
+            self.turns[turn["status"]] = self.turns.get(turn["status"], 0) + 1
+        for action, times in client.done.items():
+            self.actions[action] = self.actions.get(action, 0) + times
+        self.tokens_sent += sum(request.completion_tokens for request in picture.requests)
+        self.tokens_counted += picture.usage["completion_tokens"]
 
 
 def stress(
-    stack: Stack, *, seed: int, seconds: float, sessions: int, faults: tuple[str, ...]
+    stack: Stack,
+    *,
+    seed: int,
+    seconds: float,
+    sessions: int,
+    faults: tuple[str, ...],
+    alone: bool = False,
+    show: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
-    """Let `sessions` clients act for `seconds`, with these `faults`, and check what is left."""
-    stack.model.set(tokens_per_second=600)
-    clients = [Client(stack, seed * 1000 + number) for number in range(sessions)]
-    trouble = Faults(stack, seed, faults)
-    deadline = time.monotonic() + seconds
-    with ThreadPoolExecutor(sessions + 2) as pool:
-        work = [pool.submit(client.run, deadline) for client in clients]
-        work.append(pool.submit(trouble.run, deadline))
-        work.append(pool.submit(_look_after, stack, work[:-1]))
-        for each in work:
-            each.result()
-    stack.model.mend()
-    stack.model.set(tokens_per_second=10_000)
-    wait_quiet(stack)
+    """Let `sessions` clients act for `seconds`, with these `faults`, and check what is left.
 
-    statuses: dict[str, int] = {}
+    What they do follows from `seed`; when, from the machine. `alone`: nobody resumes what has been
+    paused, until the clients are done.
+    """
+    stack.model.set(tokens_per_second=_TOKENS_PER_SECOND)
+    halt, over = threading.Event(), threading.Event()
+    log = ModelLog(stack.model)
+    clients = [Client(stack, seed, number, halt, alone=alone) for number in range(1, sessions + 1)]
+    trouble = Faults(stack, seed, faults, halt)
+    watch = Watch(stack, log, over, alone=alone)
+    deadline = time.monotonic() + seconds
+
+    def progress(doing: str) -> None:
+        left = max(0.0, deadline - time.monotonic())
+        messages = sum(client.ledger.accepted for client in clients)
+        show(Progress(doing, left, messages, dict(watch.tasks), dict(trouble.made)))
+
+    actors, watchers = Crew(), Crew()
+    try:
+        watchers.start(watch.run)
+        actors.start(trouble.run)
+        for client in clients:
+            actors.start(client.run)
+        while (left := deadline - time.monotonic()) > 0:
+            actors.join(min(0.25, left))
+            watchers.join()
+            progress("running")
+        halt.set()
+        while not actors.join(0.25):
+            watchers.join()
+            progress("waiting for answers")
+        left_open = settle(stack, show=lambda: progress("waiting for tasks"))
+    finally:
+        halt.set()
+        over.set()
+        trouble.done.wait(60)  # who starts a server is done before anybody stops them all
+    watchers.join(60)
+    log.collect()
+    progress("checking")
+
+    outcome = Outcome(faults=dict(trouble.made), model_requests=len(log), resumed=watch.resumed)
+    everywhere = [f"{row['target']} {row['id']} is still {row['status']}" for row in left_open]
+    if log.lost:
+        everywhere.append(
+            f"{len(log.lost)} of the model's records were lost, from {log.lost[0]} on"
+        )
+    if everywhere:
+        outcome.violations["all"] = everywhere
+    requests = log.by_session()
     for client in clients:
-        for status in client.session.statuses():
-            statuses[status] = statuses.get(status, 0) + 1
-    found = {client.session.key: violations(client) for client in clients}
-    return Outcome(
-        messages=sum(len(client.accepted) for client in clients),
-        statuses=statuses,
-        faults=trouble.made,
-        violations={key: each for key, each in found.items() if each},
-    )
+        seen = requests.get(client.session.key, [])
+        picture = take_picture(client.session, client.ledger, seen, trouble.outages)
+        outcome.add(client, picture)
+    return outcome

@@ -412,6 +412,7 @@ def test_requests_are_listed_by_prefix_and_can_be_cleared(model: ScriptedModel, 
     assert [r.label for r in model.requests(f"{label}/a/")] == [f"{label}/a/1", f"{label}/a/2"]
     numbers = [r.number for r in model.requests(label)]
     assert numbers == sorted(set(numbers))
+    assert [r.number for r in model.requests(label, after=numbers[0])] == numbers[1:]
     url = model.base_url.removesuffix("/v1") + "/control/requests"
     assert HTTP.delete(url).status_code == 204
     assert model.requests() == []

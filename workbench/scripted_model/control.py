@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from workbench.scripted_model.errors import invalid_fields
+from workbench.scripted_model.errors import ApiError, invalid_fields
 from workbench.scripted_model.faults import Fault, FaultBox
 from workbench.scripted_model.records import RequestLog
 from workbench.scripted_model.settings import Settings
@@ -21,7 +21,10 @@ M = TypeVar("M", bound=BaseModel)
 def control_routes(settings: Settings, faults: FaultBox, log: RequestLog) -> list[Route]:
     async def list_requests(request: Request) -> Response:
         prefix = request.query_params.get("prefix", "")
-        return JSONResponse([asdict(seen) for seen in log.requests(prefix)])
+        after = request.query_params.get("after", "0")
+        if not after.isdecimal():
+            raise ApiError(400, f"after={after!r} is not the number of a request.")
+        return JSONResponse([asdict(seen) for seen in log.requests(prefix, int(after))])
 
     async def clear_requests(request: Request) -> Response:
         log.clear()

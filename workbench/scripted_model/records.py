@@ -90,8 +90,12 @@ class RequestLog:
         self._records.append(record)
         return record
 
-    def requests(self, label_prefix: str = "") -> list[ModelRequest]:
-        return [r.request for r in self._records if r.request.label.startswith(label_prefix)]
+    def requests(self, label_prefix: str = "", after: int = 0) -> list[ModelRequest]:
+        return [
+            r.request
+            for r in self._records
+            if r.request.number > after and r.request.label.startswith(label_prefix)
+        ]
 
     def clear(self) -> None:
         self._records.clear()

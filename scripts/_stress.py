@@ -1,0 +1,90 @@
+"""The command `stress`: set up, then hand over to `tests.stress`, which runs in `.venv`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+from typing import NoReturn
+
+import _setup
+
+_FAULTS = ("agent", "server", "model", "hang")
+
+_DESCRIPTION = """\
+Set up what is missing; then let sessions send messages at random moments, stop, retry, cancel,
+kill, pause and resume, while the agent and the server are killed and the model fails. In the end
+every session is checked: no message lost or doubled, nothing left at work, every token counted.
+The exit code is 1 if something is wrong; then the logs are kept, and their folder is printed.
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the command line says; the exit code is 2 where it cannot be understood."""
+    chosen = _parser().parse_args(arguments)
+    seed = random.randrange(10**6) if chosen.seed is None else chosen.seed
+    _setup.ensure()
+    command = [str(_setup.PYTHON), "-m", "tests.stress", "--faults", ",".join(chosen.faults)]
+    command += ["--seconds", f"{chosen.seconds:g}", "--sessions", str(chosen.sessions)]
+    command += ["--seed", str(seed), *["--alone"] * chosen.alone]
+    os.chdir(_setup.REPOSITORY)
+    os.execv(_setup.PYTHON, command)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def _parser() -> _Parser:
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(prog="stress", description=_DESCRIPTION, formatter_class=layout)
+    parser.add_argument("--seconds", type=_seconds, default=60.0, help="how long (default: 60)")
+    parser.add_argument("--sessions", type=_sessions, default=6, help="how many (default: 6)")
+    parser.add_argument(
+        "--faults",
+        type=_faults,
+        default=_FAULTS,
+        metavar="NAME,…",
+        help=f"of {', '.join(_FAULTS)}; or none, or all (default: all)",
+    )
+    parser.add_argument("--seed", type=_seed, help="repeats the actions of another run")
+    parser.add_argument(
+        "--alone", action="store_true", help="nobody resumes what is paused while the run lasts"
+    )
+    return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 1 to 86400")
+    return seconds
+
+
+def _sessions(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 100")
+    return int(text)
+
+
+def _faults(text: str) -> tuple[str, ...]:
+    if text in ("none", "all"):
+        return _FAULTS if text == "all" else ()
+    names = tuple(dict.fromkeys(text.split(",")))
+    for name in names:
+        if name not in _FAULTS:
+            known = ", ".join(_FAULTS)
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {known}; or say none, or all")
+    return names
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)

@@ -1,0 +1,126 @@
+"""What a user does, one action after the other, decided by a seed alone.
+
+An action holds every random number that carrying it out will need, whether or not it can be carried
+out then: so the same seed brings the same actions, however slow the machine is.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+PROGRAMS = ("Write a to-do CLI", "Write it with Flask", "Now with FastAPI", "Write a greeter")
+
+# What a message asks for where a session is busy, with weights; None leaves it to the agent.
+WHEN_BUSY: tuple[tuple[str | None, int], ...] = ((None, 1),)
+
+READS = ("get_turns", "get_turns", "get_history", "get_status")
+VERBS = ("cancel", "kill", "pause", "resume")
+TARGETS = ("task", "task", "step", "step", "message")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A message to be."""
+
+    program: str
+    when_busy: str | None
+
+
+@dataclass(frozen=True)
+class Say:
+    """Messages, each sent `sends` times under one idempotency key; all of that `at_once` or not."""
+
+    drafts: tuple[Draft, ...]
+    sends: int = 1
+    at_once: bool = False
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Interrupt what is at work."""
+
+
+@dataclass(frozen=True)
+class Read:
+    handler: str
+
+
+@dataclass(frozen=True)
+class Operate:
+    """What an operator does to an open invocation; `which` (0 to 1) chooses among those there."""
+
+    verb: str
+    target: str
+    which: float
+
+
+@dataclass(frozen=True)
+class Wait:
+    seconds: float
+
+
+Action = Say | Stop | Read | Operate | Wait
+
+
+def actions(dice: random.Random) -> Iterator[Action]:
+    """One action after the other, without end."""
+    weights = [weight for _, weight in ACTIONS]
+    while True:
+        (make,) = dice.choices([make for make, _ in ACTIONS], weights)
+        yield make(dice)
+
+
+def _draft(dice: random.Random) -> Draft:
+    (when_busy,) = dice.choices(
+        [mode for mode, _ in WHEN_BUSY], [weight for _, weight in WHEN_BUSY]
+    )
+    return Draft(dice.choice(PROGRAMS), when_busy)
+
+
+def _say(dice: random.Random) -> Say:
+    return Say((_draft(dice),))
+
+
+def _repeat(dice: random.Random) -> Say:
+    return Say((_draft(dice),), sends=dice.randint(2, 4), at_once=dice.random() < 0.5)
+
+
+def _burst(dice: random.Random) -> Say:
+    drafts = tuple(_draft(dice) for _ in range(dice.randint(2, 6)))
+    return Say(drafts, sends=dice.choice([1, 1, 2]), at_once=dice.random() < 0.7)
+
+
+def _stop(_: random.Random) -> Stop:
+    return Stop()
+
+
+def _read(dice: random.Random) -> Read:
+    return Read(dice.choice(READS))
+
+
+def _operate(dice: random.Random) -> Operate:
+    return Operate(dice.choice(VERBS), dice.choice(TARGETS), dice.random())
+
+
+def _hesitate(dice: random.Random) -> Wait:
+    return Wait(dice.uniform(0.0, 1.0))
+
+
+def _rest(dice: random.Random) -> Wait:
+    """Long enough for a task to come to its end, or nearly."""
+    return Wait(dice.uniform(1.0, 6.0))
+
+
+# Everything that users do, with weights.
+ACTIONS: list[tuple[Callable[[random.Random], Action], int]] = [
+    (_say, 5),
+    (_repeat, 2),
+    (_burst, 1),
+    (_stop, 1),
+    (_read, 2),
+    (_operate, 3),
+    (_hesitate, 4),
+    (_rest, 2),
+]
