@@ -85,7 +85,9 @@ class Client:
     def _new(self, draft: Draft) -> Sent:
         content = f"{draft.program} ({len(self.ledger.sent) + 1})"
         task = self._newest_task() if draft.when_busy == "steer" else None
-        sent = Sent(content, draft.when_busy, expected_task_id=task)
+        # There is nothing to steer before the first message is accepted.
+        steers_nothing = draft.when_busy == "steer" and task is None
+        sent = Sent(content, None if steers_nothing else draft.when_busy, task)
         self.ledger.sent.append(sent)
         return sent
 

@@ -16,7 +16,8 @@ from tests.stress.model_log import ModelLog
 from tests.stress.operations import Watch, settle
 from tests.stress.picture import Picture, take_picture
 
-# How fast the model answers: a task takes two or three seconds, if nobody interrupts it.
+# How fast the model answers, in tokens per second: a task takes some five seconds, if nobody
+# interrupts it. Three times as fast, the agent has not read all that was sent when it hangs up.
 _TOKENS_PER_SECOND = 200.0
 
 # What the agent is told: to give up on a model that hangs soon enough for a short run.

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 PROGRAMS = ("Write a to-do CLI", "Write it with Flask", "Now with FastAPI", "Write a greeter")
 
 # What a message asks for where a session is busy, with weights; None leaves it to the agent.
-WHEN_BUSY: tuple[tuple[str | None, int], ...] = ((None, 1),)
+WHEN_BUSY: tuple[tuple[str | None, int], ...] = (
+    (None, 4),
+    ("interrupt", 1),
+    ("rollback", 2),
+    ("enqueue", 4),
+    ("reject", 1),
+    ("steer", 4),
+)
 
 READS = ("get_turns", "get_turns", "get_history", "get_status")
 VERBS = ("cancel", "kill", "pause", "resume")

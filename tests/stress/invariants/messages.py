@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from tests.stress.ledger import Sent
 from tests.stress.picture import Picture
 
-# Where a session is busy these may be refused, with this code.
-_MAY_BE_REFUSED = ("reject", "steer")
+# What may be refused where a session is busy: 409 is what was asked for, 429 too much of it.
+_REFUSALS = {("reject", 409), ("steer", 409), ("steer", 429), ("enqueue", 429)}
 
 
 def each_message_is_one_turn(picture: Picture) -> Iterator[str]:
@@ -67,9 +67,8 @@ def errors_are_answers(picture: Picture) -> Iterator[str]:
     """
     for sent in picture.ledger.sent:
         for code, said in sent.refusals:
-            if sent.ended_by_operator or (code == 409 and sent.when_busy in _MAY_BE_REFUSED):
-                continue
-            yield f"{sent.content!r} was answered {code}: {said}"
+            if not sent.ended_by_operator and (sent.when_busy, code) not in _REFUSALS:
+                yield f"{sent.content!r} was answered {code}: {said}"
 
 
 def all_is_in_the_history(picture: Picture) -> Iterator[str]:
@@ -108,7 +107,7 @@ def all_is_in_the_history(picture: Picture) -> Iterator[str]:
 
 def steered(sent: Sent) -> bool:
     """Whether an accepted message has become part of a turn that was there."""
-    return bool(sent.accepted) and sent.when_busy == "steer" and sent.expected_task_id is not None
+    return bool(sent.accepted) and sent.when_busy == "steer"
 
 
 class _RolledBack:
