@@ -26,6 +26,7 @@ def _run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         ("tutorial", "run", "--help"),
         ("tutorial", "stop", "--help"),
         ("test", "--help"),
+        ("stress", "--help"),
     ],
 )
 def test_help(arguments: tuple[str, ...]) -> None:
@@ -66,7 +67,29 @@ def test_arguments_for_pytest_come_after_two_dashes() -> None:
     assert "[-- PYTEST_ARGUMENT ...]" in answer.stderr
 
 
-@pytest.mark.parametrize("command", ["tutorial", "test"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seconds", "soon"], "'soon' is not a number of seconds from 1 to 86400"),
+        (["--seconds", "0"], "'0' is not a number of seconds from 1 to 86400"),
+        (["--seconds", "nan"], "'nan' is not a number of seconds from 1 to 86400"),
+        (["--sessions", "101"], "'101' is not a whole number from 1 to 100"),
+        (["--faults", "agent,fire"], "'fire' is none of agent, server, model, hang"),
+        (["--faults", ""], "'' is none of agent, server, model, hang"),
+        (["--seed", "-1"], "'-1' is not a whole number from 0"),
+        (["dance"], "unrecognized arguments: dance"),
+    ],
+)
+def test_stress_refuses_in_one_line(arguments: list[str], message: str) -> None:
+    answer = _run("stress", *arguments)
+
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert message in answer.stderr
+    assert answer.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["tutorial", "test", "stress"])
 def test_an_old_python_is_told_so(command: str) -> None:
     pretend = (
         "import runpy, sys; sys.version_info = (3, 9, 18, 'final', 0);"
@@ -83,7 +106,7 @@ def test_an_old_python_is_told_so(command: str) -> None:
     )
 
 
-@pytest.mark.parametrize("file", ["tutorial", "test", "_check_python.py"])
+@pytest.mark.parametrize("file", ["tutorial", "test", "stress", "_check_python.py"])
 def test_an_old_python_can_read_that_far(file: str) -> None:
     ast.parse((SCRIPTS / file).read_text(), feature_version=(3, 4))
 

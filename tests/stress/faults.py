@@ -41,7 +41,7 @@ def plan(dice: Random, names: tuple[str, ...]) -> Iterator[Fault]:
     while names:
         kind = dice.choice(names)
         kind = dice.choice(_MODEL_FAULTS) if kind == "model" else kind
-        yield Fault(kind, pause=dice.uniform(0.5, 3.0), hold=dice.uniform(0.0, 2.0))
+        yield Fault(kind, pause=dice.uniform(0.5, 5.0), hold=dice.uniform(0.0, 2.0))
 
 
 class Faults:

@@ -37,9 +37,15 @@ class Progress:
 
 @dataclass
 class Outcome:
-    """What a run has done and found; `violations` by session, "all" for those of none."""
+    """What a run has done and found.
 
-    messages: int = 0
+    Attributes:
+        accepted, refused: messages, by what they asked for where the session was busy.
+        violations: by session; those of none are "all" sessions'.
+    """
+
+    accepted: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
     turns: dict[str, int] = field(default_factory=dict)
     actions: dict[str, int] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
@@ -53,7 +59,11 @@ class Outcome:
         """Take one session into account."""
         if wrong := violations(picture):
             self.violations[client.session.key] = wrong
-        self.messages += client.ledger.accepted
+        for sent in client.ledger.sent:
+            mode, messages = sent.when_busy or "plain", self.refused
+            if sent.accepted:
+                messages = self.accepted
+            messages[mode] = messages.get(mode, 0) + 1
         for turn in picture.turns:
             self.turns[turn["status"]] = self.turns.get(turn["status"], 0) + 1
         for action, times in client.done.items():

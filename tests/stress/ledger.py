@@ -32,6 +32,11 @@ class Sent:
         return self.answers[0] if self.answers else None
 
     @property
+    def may_have_been_heard(self) -> bool:
+        """Whether nobody can know if it was accepted: it got no answer, or an operator ended it."""
+        return not self.answers and (self.ended_by_operator or self.answered_at is None)
+
+    @property
     def ended_by_operator(self) -> bool:
         """Whether some answer says that an operator ended the message itself."""
         return any(code == 409 and said in _BY_OPERATORS for code, said in self.refusals)

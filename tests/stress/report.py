@@ -20,7 +20,8 @@ def show_report(console: Console, outcome: Outcome, seconds: float) -> None:
     for name, value in (
         ("took", f"{seconds:.0f} s"),
         ("actions", counts(outcome.actions)),
-        ("messages accepted", str(outcome.messages)),
+        ("messages accepted", counts(outcome.accepted)),
+        ("messages refused", counts(outcome.refused)),
         ("turns", counts(outcome.turns)),
         ("faults", counts(outcome.faults)),
         ("resumed by the operator", str(outcome.resumed)),

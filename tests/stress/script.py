@@ -117,17 +117,17 @@ def _hesitate(dice: random.Random) -> Wait:
 
 def _rest(dice: random.Random) -> Wait:
     """Long enough for a task to come to its end, or nearly."""
-    return Wait(dice.uniform(1.0, 6.0))
+    return Wait(dice.uniform(2.0, 10.0))
 
 
 # Everything that users do, with weights.
 ACTIONS: list[tuple[Callable[[random.Random], Action], int]] = [
-    (_say, 5),
+    (_say, 4),
     (_repeat, 2),
     (_burst, 1),
     (_stop, 1),
     (_read, 2),
     (_operate, 3),
     (_hesitate, 4),
-    (_rest, 2),
+    (_rest, 3),
 ]

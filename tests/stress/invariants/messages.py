@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from tests.stress.ledger import Sent
@@ -22,7 +22,7 @@ def each_message_is_one_turn(picture: Picture) -> Iterator[str]:
         times = contents.pop(sent.content, 0)
         answer = sent.accepted
         if answer is None:
-            most = 1 if sent.ended_by_operator or sent.answered_at is None else 0
+            most = int(sent.may_have_been_heard)
             if times > most:
                 yield f"{sent.content!r} was not accepted, and is {times} turn(s)"
             continue
@@ -45,20 +45,30 @@ def each_message_is_one_turn(picture: Picture) -> Iterator[str]:
 
 
 def in_the_order_of_acceptance(picture: Picture) -> Iterator[str]:
-    """A message that was answered before another was sent is the earlier turn."""
-    accepted = [sent for sent in picture.ledger.sent if sent.accepted]
-    newest: Sent | None = None  # of the earlier turns, what was sent last
-    for sent in sorted(accepted, key=_turn):
+    """A message that was answered before another was sent is the earlier turn; where both steered
+    one turn, the earlier entry in its history.
+    """
+    accepted = {sent.content: sent for sent in picture.ledger.sent if sent.accepted}
+    begun = [accepted.get(turn["content"]) for turn in picture.turns]
+    yield from _in_order([sent for sent in begun if sent])
+    steering = defaultdict(list)
+    for entry in picture.history:
+        sent = accepted.get(entry["content"]) if entry["role"] == "user" else None
+        if sent:
+            steering[entry["turn"]].append(sent)
+    for messages in steering.values():
+        yield from _in_order(messages)
+
+
+def _in_order(messages: list[Sent]) -> Iterator[str]:
+    latest: Sent | None = None  # of those that came first, the one that was sent last
+    for sent in messages:
         assert sent.began_at is not None
         assert sent.answered_at is not None
-        if (
-            newest is not None
-            and _turn(newest) < _turn(sent)
-            and sent.answered_at < (newest.began_at or 0)
-        ):
-            yield f"{sent.content!r} was accepted before {newest.content!r}, which is before it"
-        if newest is None or sent.began_at > (newest.began_at or 0):
-            newest = sent
+        if latest and sent.answered_at < (latest.began_at or 0.0):
+            yield f"{sent.content!r} was accepted before {latest.content!r}, which is before it"
+        if latest is None or sent.began_at > (latest.began_at or 0.0):
+            latest = sent
 
 
 def errors_are_answers(picture: Picture) -> Iterator[str]:
@@ -98,8 +108,9 @@ def all_is_in_the_history(picture: Picture) -> Iterator[str]:
             out = sent.accepted["turn"] in gone.surely | gone.perhaps
             if times != 1 and not (out and times == 0):
                 yield f"{sent.content!r} steered a turn, and is {times} times in the history"
-    for number, content in said:
-        if not any(sent.content == content and not sent.answers for sent in picture.ledger.sent):
+    unknown = {sent.content for sent in picture.ledger.sent if sent.may_have_been_heard}
+    for (number, content), times in said.items():
+        if content not in unknown or times > 1:
             yield f"{content!r} is in the history of turn {number}, and should not be"
     for number in answers:
         yield f"the history has an answer too many in turn {number}"
@@ -125,7 +136,7 @@ def _rolled_back(picture: Picture) -> _RolledBack:
     for sent in picture.ledger.sent:
         if sent.when_busy == "rollback" and sent.accepted and sent.accepted["interrupted"]:
             gone.surely |= {numbers.get(sent.accepted["interrupted"], 0)}
-        if sent.when_busy == "rollback" and (sent.accepted or sent.ended_by_operator):
+        if sent.when_busy == "rollback" and (sent.accepted or sent.may_have_been_heard):
             last = sent.accepted["turn"] if sent.accepted else len(picture.turns) + 1
             gone.perhaps |= {
                 turn["turn"]
@@ -133,8 +144,3 @@ def _rolled_back(picture: Picture) -> _RolledBack:
                 if turn["turn"] < last and turn["status"] in ("interrupted", "killed")
             }
     return gone
-
-
-def _turn(sent: Sent) -> int:
-    assert sent.accepted is not None
-    return int(sent.accepted["turn"])
