@@ -36,7 +36,7 @@ def each_message_is_one_turn(picture: Picture) -> Iterator[str]:
         interrupted = picture.by_task.get(answer["interrupted"] or "")
         if answer["interrupted"] and (
             interrupted is None
-            or interrupted["status"] != "interrupted"
+            or interrupted["status"] not in ("interrupted", "killed")  # what does not end is killed
             or interrupted["turn"] >= answer["turn"]
         ):
             yield f"{sent.content!r} is said to have interrupted what is {interrupted}"
