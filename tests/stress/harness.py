@@ -41,6 +41,8 @@ class Outcome:
 
     Attributes:
         accepted, refused: messages, by what they asked for where the session was busy.
+        resumed, escalated: how often somebody resumed what was paused, and how many of the killed
+            turns were so because they did not end when they were cancelled.
         violations: by session; those of none are "all" sessions'.
     """
 
@@ -53,6 +55,7 @@ class Outcome:
     tokens_sent: int = 0
     tokens_counted: int = 0
     resumed: int = 0
+    escalated: int = 0
     violations: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, client: Client, picture: Picture) -> None:
@@ -66,6 +69,7 @@ class Outcome:
             messages[mode] = messages.get(mode, 0) + 1
         for turn in picture.turns:
             self.turns[turn["status"]] = self.turns.get(turn["status"], 0) + 1
+            self.escalated += "did not end within" in (turn["error"] or "")
         for action, times in client.done.items():
             self.actions[action] = self.actions.get(action, 0) + times
         self.tokens_sent += sum(request.completion_tokens for request in picture.requests)

@@ -25,6 +25,7 @@ def show_report(console: Console, outcome: Outcome, seconds: float) -> None:
         ("turns", counts(outcome.turns)),
         ("faults", counts(outcome.faults)),
         ("resumed by the operator", str(outcome.resumed)),
+        ("killed by the agent", str(outcome.escalated)),
         ("model requests", str(outcome.model_requests)),
         ("completion tokens", f"{outcome.tokens_sent} sent, {outcome.tokens_counted} counted"),
         ("violations", str(sum(map(len, outcome.violations.values())))),
