@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -73,7 +75,9 @@ def _run(chosen: argparse.Namespace, home: Path) -> int:
         return 0
     kept = Path(tempfile.mkdtemp(prefix=f"stress-{chosen.seed}-", dir=_logs_folder()))
     shutil.copytree(home / "logs", kept, dirs_exist_ok=True)
-    print(f"The logs of this run are in {kept}")
+    for session, picture in outcome.pictures.items():
+        (kept / f"{session}.json").write_text(json.dumps(asdict(picture), indent=1))
+    print(f"The logs of this run, and what was seen of the sessions, are in {kept}")
     return 1
 
 

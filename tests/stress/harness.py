@@ -44,6 +44,7 @@ class Outcome:
         resumed, escalated: how often somebody resumed what was paused, and how many of the killed
             turns were so because they did not end when they were cancelled.
         violations: by session; those of none are "all" sessions'.
+        pictures: of the sessions with violations.
     """
 
     accepted: dict[str, int] = field(default_factory=dict)
@@ -57,11 +58,13 @@ class Outcome:
     resumed: int = 0
     escalated: int = 0
     violations: dict[str, list[str]] = field(default_factory=dict)
+    pictures: dict[str, Picture] = field(default_factory=dict)
 
     def add(self, client: Client, picture: Picture) -> None:
         """Take one session into account."""
         if wrong := violations(picture):
             self.violations[client.session.key] = wrong
+            self.pictures[client.session.key] = picture
         for sent in client.ledger.sent:
             mode, messages = sent.when_busy or "plain", self.refused
             if sent.accepted:
