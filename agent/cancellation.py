@@ -92,12 +92,15 @@ async def ended(future: RestateDurableFuture[T]) -> T:
     return await future
 
 
-async def settled(future: RestateDurableFuture[Any]) -> bool:
+async def settled(
+    future: RestateDurableFuture[Any], *, hand_on: Callable[[], None] | None = None
+) -> bool:
     """Wait until a future has a result or a failure, whatever happens; for use in cleanup.
 
     A second cancellation would cut the cleanup short, so it is absorbed: true is returned if there
-    was one. The future must have been waited for with the functions of this file so far: a bare
-    `await` that a cancellation has cut short counts as the future's end.
+    was one. The SDK passes only the first on to calls in flight; `hand_on` is called at each. The
+    future must have been waited for with the functions of this file so far: a bare `await` that a
+    cancellation has cut short counts as the future's end.
     """
     cancelled = False
     while True:
@@ -106,6 +109,8 @@ async def settled(future: RestateDurableFuture[Any]) -> bool:
             return cancelled
         except TerminalError:
             cancelled = True
+            if hand_on:
+                hand_on()
 
 
 async def surely(call: Callable[[], RestateDurableFuture[T]]) -> T:

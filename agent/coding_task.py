@@ -71,6 +71,11 @@ class _Progress:
     drafting = False
     plan: str | None = None
     steps: tuple[RestateDurableCallFuture[str], ...] = ()
+    step_ids: tuple[str, ...] = ()
+
+    def cancel_steps(self, ctx: Context) -> None:
+        for step_id in self.step_ids:
+            ctx.cancel_invocation(step_id)
 
 
 @coding_task.handler(invocation_context_managers=checked(Task))
@@ -86,9 +91,10 @@ async def run_task(ctx: Context, task: Task) -> TaskResult:
     try:
         result = await _work(ctx, task, progress)
     except TerminalError as error:
-        # Leaves first: a parent is told of its cancellation before its children have ended.
+        # Leaves first: a parent is told of its cancellation before its children have ended. One
+        # that was paused just when it was told sleeps on; a further cancellation wakes it.
         for step in progress.steps:
-            await settled(step)
+            await settled(step, hand_on=partial(progress.cancel_steps, ctx))
         if progress.drafting:
             turn = TurnRef(turn=task.turn)
             await surely(lambda: ctx.object_call(workspace.rollback, key=task.session, arg=turn))
@@ -143,7 +149,7 @@ async def _draft(ctx: Context, task: Task, brief: Brief, progress: _Progress) ->
     progress.steps = tuple(
         ctx.service_call(write_file, request(path=file.path)) for file in plan.files
     )
-    contents = await _all(ctx, progress.steps)
+    contents = await _all(ctx, progress)
     if said := await next_step(ctx, task):
         return steered(brief, plan, said)
 
@@ -188,10 +194,11 @@ async def watch(ctx: Context, watched: Watch) -> None:
     report(ctx, watched.session, outcome)
 
 
-async def _all(ctx: Context, steps: tuple[RestateDurableCallFuture[str], ...]) -> list[str]:
+async def _all(ctx: Context, progress: _Progress) -> list[str]:
     """The results of all steps. The first failure is raised at once, and the others cancelled."""
+    steps = progress.steps
     try:
-        ids = [await step.invocation_id() for step in steps]
+        progress.step_ids = tuple([await step.invocation_id() for step in steps])
     except TerminalError:
         raise Cancelled from None
     waiting = list(steps)
@@ -202,8 +209,7 @@ async def _all(ctx: Context, steps: tuple[RestateDurableCallFuture[str], ...]) -
             try:
                 await step
             except TerminalError:
-                for step_id in ids:
-                    ctx.cancel_invocation(step_id)
+                progress.cancel_steps(ctx)
                 raise
     return [await step for step in steps]
 
