@@ -10,14 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from tests.stack import Stack
-from workbench.home import as_home
+from workbench.home import REPOSITORY, as_home
 from workbench.stop_all import stop_all
 
 # A key in the environment would send the tests to a real provider.
 for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "RESTATE_MODE"):
     os.environ.pop(name, None)
+
+
+set_hypothesis_home_dir(REPOSITORY / ".workbench" / "hypothesis")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,62 @@
+"""No sequence of what can be done to a session leaves it in a state that it must not be in."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.stack import Stack
+from tests.stress.conversation import Conversation
+from tests.stress.machine import SessionMachine
+from tests.stress.naive_agent import serve_instead
+from workbench.home import as_home
+from workbench.stop_all import stop_all
+
+# The same ten examples each time; or, with MACHINE_EXAMPLES=200 in the environment, that many other
+# ones (with --hypothesis-seed=7, those of that seed).
+_EXAMPLES = os.environ.get("MACHINE_EXAMPLES")
+_SEED = 1
+
+_SETTINGS = settings(
+    max_examples=int(_EXAMPLES or 10),
+    stateful_step_count=10,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate, Phase.shrink],
+    print_blob=True,
+    report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+@pytest.fixture
+def machines_stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack for all examples of a machine."""
+    with as_home(tmp_path):
+        try:
+            Conversation.stack = Stack.start(max_attempts=3)
+            yield Conversation.stack
+        finally:
+            stop_all()
+
+
+@pytest.mark.usefixtures("machines_stack")
+@pytest.mark.timeout(0 if _EXAMPLES else 600)  # a bad example takes minutes to cut down
+def test_any_sequence() -> None:
+    machine = SessionMachine if _EXAMPLES else seed(_SEED)(SessionMachine)
+    run_state_machine_as_test(machine, settings=_SETTINGS)
+
+
+def test_the_naive_pattern_is_found_out(machines_stack: Stack) -> None:
+    """A check that cannot fail checks nothing: this one cuts lesson 02's fault down to two
+    messages.
+    """
+    serve_instead(machines_stack)
+    with pytest.raises(AssertionError, match="turn 2 is interrupted, but") as caught:
+        run_state_machine_as_test(seed(_SEED)(Conversation), settings=_SETTINGS)
+    story = "\n".join(caught.value.__notes__)
+    assert re.findall(r"state\.\w+", story) == ["state.begin", "state.message", "state.teardown"]
