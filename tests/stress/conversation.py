@@ -18,12 +18,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tests.stack import Session, Stack
 from tests.stress import whole
-from tests.stress.expected import ExpectedSession
+from tests.stress.expected import ExpectedSession, Request
 from tests.stress.pace import hold, hurry_until, open_ones
-from workbench import start_restate
+from workbench import IngressError, start_restate
 
 PATIENCE = 60.0  # seconds for any answer
 CONTENTS = st.sampled_from(("Write a greeter", "Write a to-do CLI", "Write it with Flask"))
+
+# The first is what a sequence that is cut down is left with, where it makes no difference.
+WHEN_BUSY = st.sampled_from(("interrupt", "enqueue", "rollback", "steer", "reject"))
 
 
 def step(*, when: Any = None, **arguments: st.SearchStrategy[Any]) -> Any:
@@ -51,6 +54,7 @@ class Conversation(RuleBasedStateMachine):
         self.session = Session(self.stack, f"machine-{uuid.uuid4().hex[:12]}")
         self.expected = ExpectedSession()
         self.open = False  # something may be at work: nothing was done that has surely ended it
+        self.sent, self.repeats = 0, 0
         self.story: list[str] = []
         self._error_around = sys.exc_info()[1]
         hold(self.session)
@@ -59,43 +63,52 @@ class Conversation(RuleBasedStateMachine):
     def begin(self, content: str) -> None:
         self.message(content)
 
-    @step(content=CONTENTS)
-    def message(self, content: str) -> None:
-        content, key = self.next_message(content)
-        answer = self.session.call(
-            "message", {"content": content}, idempotency_key=key, timeout=PATIENCE
-        )
-        self.accepted(content, key, answer)
+    @step(content=CONTENTS, when_busy=WHEN_BUSY)
+    def message(self, content: str, when_busy: str = "interrupt") -> None:
+        body, key = self.next_message(content, when_busy)
+        try:
+            answer = self.session.call("message", body, idempotency_key=key, timeout=PATIENCE)
+        except IngressError as error:
+            self.tell(f"{when_busy}: {error}")
+            self.complain(self.expected.refused(when_busy, error.metadata.get("task_id")))
+            self.hold_true(error.status_code == 409, f"{error}")
+        else:
+            self.accepted(Request(body, key, answer))
 
-    @step(number=st.integers(0, 3))
+    @step(number=st.integers(0, 3), when=lambda self: self.repeats < self.sent)
     def repeat_a_message(self, number: int) -> None:
-        turn = self.expected.turns[number % len(self.expected.turns)]
+        self.repeats += 1
+        request = self.expected.requests[number % len(self.expected.requests)]
         answer = self.session.call(
-            "message", {"content": turn.content}, idempotency_key=turn.key, timeout=PATIENCE
+            "message", request.body, idempotency_key=request.key, timeout=PATIENCE
         )
-        self.tell(f"repeated turn {turn.number}")
-        self.hold_true(answer == turn.answer, f"its answer was {turn.answer}, now it is {answer}")
+        self.tell(f"repeated {request.body['content']!r}")
+        self.hold_true(answer == request.answer, f"it was {request.answer}, now it is {answer}")
 
     @step(when=lambda self: self.open)
     def stop(self) -> None:
         self.open = False
-        answer = self.session.call("stop", timeout=PATIENCE)
-        self.tell(f"stopped {answer['interrupted'] or 'nothing'}")
-        self.complain(self.expected.interrupted(answer))
-        self._none_at_work(self.expected.tasks)
+        task = self.session.call("stop", timeout=PATIENCE)["interrupted"]
+        self.tell(f"stopped {task or 'nothing'}")
+        self.complain(self.expected.interrupted(task))
+        self._none_at_work_that_must_be_over()
 
     def look(self) -> None:
         """Compare the turns and the status with what they must be by now."""
         status = self.session.call("get_status")
         turns = self.session.turns()
-        newest = self.expected.newest
         if status["status"] == "working":
+            at_work = [
+                turn for turn in self.expected.may_be_open() if turn.number == status["turn"]
+            ]
+            earlier = [turn for turn in turns if turn["turn"] < status["turn"]]
             self.hold_true(
-                newest is not None and newest.end is None and status["task_id"] == newest.task,
-                f"the status is {status}",
+                [turn.task for turn in at_work] == [status["task_id"]]
+                and all(turn["status"] != "running" for turn in earlier),
+                f"the status is {status}, but the turns are {turns}",
             )
         else:
-            self.hold_true(turns[-1]["status"] != "running", "idle, with a turn that is running")
+            self.hold_true(self._all_over(turns), f"idle, with a turn that is running: {turns}")
         self.complain(self.expected.compare(turns))
 
     def teardown(self) -> None:
@@ -115,7 +128,8 @@ class Conversation(RuleBasedStateMachine):
         )
         self.look()
         turns = self.session.turns()
-        self.hold_true(turns[-1]["status"] != "running", "all is quiet, but a turn is running")
+        self.hold_true(self._all_over(turns), f"all is quiet, but a turn is running: {turns}")
+        self.complain(self.expected.compare_history(self.session.call("get_history")))
         self.complain(whole.faults(self.session, turns))
 
     def _leave(self) -> None:
@@ -129,23 +143,30 @@ class Conversation(RuleBasedStateMachine):
 
     # Helpers
 
-    def next_message(self, content: str) -> tuple[str, str]:
-        """Content that tells its turn from all others, and an idempotency key."""
-        number = len(self.expected.turns) + 1
-        return f"{content} ({number})", f"{self.session.key}-{number}"
+    def next_message(self, content: str, when_busy: str) -> tuple[dict[str, Any], str]:
+        """A message that tells itself from all others, and an idempotency key."""
+        self.sent += 1
+        body = {"content": f"{content} ({self.sent})", "when_busy": when_busy}
+        if when_busy == "steer":
+            body["expected_task_id"] = self.expected.newest.task
+        return body, f"{self.session.key}-{self.sent}"
 
-    def accepted(self, content: str, key: str, answer: dict[str, Any]) -> None:
-        """Note a message that was answered; by now no earlier task is at work."""
-        self.tell(f"turn {answer['turn']}, interrupted {answer['interrupted'] or 'nothing'}")
-        self.complain(self.expected.accepted(content, key, answer))
+    def accepted(self, request: Request) -> None:
+        """Note a message that was answered."""
+        self.tell(f"{request.body} → {request.answer}")
+        self.complain(self.expected.accepted(request))
         self.open = True
-        self._none_at_work(self.expected.tasks[:-1])
+        self._none_at_work_that_must_be_over()
 
-    def _none_at_work(self, tasks: list[str]) -> None:
-        ids = ", ".join(f"'{task}'" for task in tasks)
-        where = f"id IN ({ids}) AND status != 'completed'"
-        left = self.stack.count("sys_invocation", where) if tasks else 0
-        self.hold_true(not left, f"{left} earlier task(s) are still at work")
+    def _none_at_work_that_must_be_over(self) -> None:
+        if tasks := self.expected.tasks_that_must_be_over:
+            ids = ", ".join(f"'{task}'" for task in tasks)
+            left = self.stack.count("sys_invocation", f"id IN ({ids}) AND status != 'completed'")
+            self.hold_true(not left, f"{left} interrupted task(s) are still at work")
+
+    @staticmethod
+    def _all_over(turns: list[dict[str, Any]]) -> bool:
+        return all(turn["status"] != "running" for turn in turns)
 
     def resume_all(self) -> None:
         """Be the operator who resumes what is paused; what backs off is tried at once."""

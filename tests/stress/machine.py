@@ -1,10 +1,11 @@
 """What operators, crashes and a failing model do to a conversation, on top of it."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hypothesis import strategies as st
 
 from tests.stress.conversation import CONTENTS, PATIENCE, Conversation, step
+from tests.stress.expected import Request
 from tests.stress.pace import CATCH, hurry_until, open_ones, streams
 from workbench import start_restate
 
@@ -24,21 +25,20 @@ class SessionMachine(Conversation):
         self.fault: str | None = None
         self.crashes = 0
 
-    def accepted(self, content: str, key: str, answer: dict[str, Any]) -> None:
-        super().accepted(content, key, answer)
-        self.planned = False
-        if self.fault == LASTING_FAULT:
-            self.expected.turns[-1].may_become("failed")
+    def accepted(self, request: Request) -> None:
+        super().accepted(request)
+        self.planned = self.planned and request.body["when_busy"] == "steer"
+        self._note_lasting_fault()
 
     # Operators
 
-    @step(action=ACTIONS, when=lambda self: self.open)
-    def operate_on_the_task(self, action: str) -> None:
-        newest = self.expected.turns[-1]
-        self._operate(action, newest.task, "the task")
+    @step(action=ACTIONS, before=st.integers(0, 1), when=lambda self: self.open)
+    def operate_on_a_task(self, action: str, before: int) -> None:
+        """The newest turn's, or that of the turn `before` it."""
+        turn = self.expected.turns[max(0, len(self.expected.turns) - 1 - before)]
+        self._operate(action, turn.task, f"the task of turn {turn.number}")
         if action in ("cancel", "kill"):
-            newest.may_become("interrupted" if action == "cancel" else "killed")
-        self.open = action != "kill"
+            turn.may_become("interrupted" if action == "cancel" else "killed")
 
     @step(
         action=ACTIONS,
@@ -46,7 +46,7 @@ class SessionMachine(Conversation):
         when=lambda self: self.open and self.planned,
     )
     def operate_on_a_file(self, action: str, which: str) -> None:
-        newest = self.expected.turns[-1]
+        newest = self.expected.newest
         files = self.stack.children(newest.task, "CodingTask/write_file")
         if files:  # none if the turn was over before
             self._operate(action, files[0 if which == "first" else -1], f"the {which} file")
@@ -62,15 +62,20 @@ class SessionMachine(Conversation):
         self.stack.agent.start()
         self.tell("the agent is back")
 
-    @step(content=CONTENTS, when=lambda self: self.crashes < self.most_crashes)
-    def message_while_the_agent_is_away(self, content: str) -> None:
+    @step(
+        content=CONTENTS,
+        when_busy=st.sampled_from(("interrupt", "enqueue")),
+        when=lambda self: self.crashes < self.most_crashes,
+    )
+    def message_while_the_agent_is_away(self, content: str, when_busy: str) -> None:
         self.crashes += 1
-        content, key = self.next_message(content)
+        body, key = self.next_message(content, when_busy)
         self.stack.agent.kill()
-        request = {"key": self.session.key, "idempotency_key": key}
-        id = self.stack.ingress.send("CodingAgent", "message", {"content": content}, **request)
+        id = self.stack.ingress.send(
+            "CodingAgent", "message", body, key=self.session.key, idempotency_key=key
+        )
         self.stack.agent.start()
-        self.accepted(content, key, self.stack.ingress.attach(id, timeout=PATIENCE))
+        self.accepted(Request(body, key, self.stack.ingress.attach(id, timeout=PATIENCE)))
 
     @step(when=lambda self: self.crashes < self.most_crashes)
     def crash_the_server(self) -> None:
@@ -88,8 +93,7 @@ class SessionMachine(Conversation):
             retry_after=0.2 if kind == "rate_limit" else None,
             after_tokens=3 if kind == "cut" else None,
         )
-        if kind == LASTING_FAULT:
-            self.expected.turns[-1].may_become("failed")
+        self._note_lasting_fault()
         hurry_until(
             self.session,
             lambda: self._is_over() or open_ones(self.session, "paused", "backing-off"),
@@ -110,7 +114,7 @@ class SessionMachine(Conversation):
         when=lambda self: self.open and self.fault is None,
     )
     def let_the_model_get_to(self, step: str) -> None:
-        turn = self.expected.turns[-1].number
+        turn = self.expected.newest.number
         self.tell(f"the model gets to {step}")
         self.planned = self.planned or step != "plan"
         hurry_until(
@@ -145,6 +149,11 @@ class SessionMachine(Conversation):
                 lambda: self._status(target) in ("paused", "suspended", "completed"),
                 what=f"{whom} to be paused or over",
             )
+
+    def _note_lasting_fault(self) -> None:
+        if self.fault == LASTING_FAULT:
+            for turn in self.expected.may_be_open():
+                turn.may_become("failed")
 
     def _status(self, id: str) -> str:
         rows = self.stack.admin.query(f"SELECT status FROM sys_invocation WHERE id = '{id}'")

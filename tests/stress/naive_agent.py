@@ -23,13 +23,15 @@ def serve_instead(stack: Stack) -> None:
 
 def _plant() -> None:
     from agent.coding_agent import coding_agent
-    from agent.contracts import TaskReport, Turn
+    from agent.contracts import TaskReport
+    from agent.turns import newest_turn, turn_record
 
     handler = coding_agent.handlers["task_finished"]
     task_finished: Any = handler.fn
 
     async def whosever_it_is(ctx: Any, outcome: TaskReport) -> None:
-        newest = await ctx.get(f"turn:{await ctx.get('newest_turn')}", type_hint=Turn)
+        newest = await turn_record(ctx, await newest_turn(ctx))
+        assert newest is not None  # a task has a turn
         mistaken = {"turn": newest.turn, "task_id": newest.task_id}
         await task_finished(ctx, outcome.model_copy(update=mistaken))
 

@@ -1,4 +1,4 @@
-"""What must hold of a session when nothing is at work any more, beyond its turns themselves."""
+"""What must hold around a session's turns when nothing is at work any more."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -6,14 +6,18 @@ from typing import Any
 
 from tests.stack import Session
 
-_STATUS = {"[409] cancelled": "interrupted", "[409] killed": "killed", None: "completed"}
+_STATUS = {
+    "[409] cancelled": "interrupted",
+    "[409] canceled": "interrupted",
+    "[409] killed": "killed",
+    None: "completed",
+}
 
 
 def faults(session: Session, turns: list[dict[str, Any]]) -> Iterator[str]:
     """What is wrong with a quiet session that has these turns."""
     yield from _tasks(session, turns)
     yield from _workspace(session, turns)
-    yield from _history(session, turns)
     yield from _generation(session, turns)
     yield from _usage(session, turns)
 
@@ -39,16 +43,6 @@ def _workspace(session: Session, turns: list[dict[str, Any]]) -> Iterator[str]:
     files = sorted(session.files())
     if bool(files) != bool(completed):
         yield f"the workspace holds {files}, and the turns {completed} are completed"
-
-
-def _history(session: Session, turns: list[dict[str, Any]]) -> Iterator[str]:
-    history = session.call("get_history")
-    said = [entry["content"] for entry in history if entry["role"] == "user"]
-    if said != [turn["content"] for turn in turns]:
-        yield f"the history has the user say {said}"
-    answered = [entry["turn"] for entry in history if entry["role"] == "assistant"]
-    if answered != [turn["turn"] for turn in turns]:
-        yield f"the history has answers to the turns {answered}, but {len(turns)} are over"
 
 
 def _generation(session: Session, turns: list[dict[str, Any]]) -> Iterator[str]:
