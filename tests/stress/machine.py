@@ -21,13 +21,11 @@ class SessionMachine(Conversation):
 
     def __init__(self) -> None:
         super().__init__()
-        self.planned = False  # the newest turn may have files by now
         self.fault: str | None = None
         self.crashes = 0
 
     def accepted(self, request: Request) -> None:
         super().accepted(request)
-        self.planned = self.planned and request.body["when_busy"] == "steer"
         self._note_lasting_fault()
 
     # Operators
@@ -43,9 +41,11 @@ class SessionMachine(Conversation):
     @step(
         action=ACTIONS,
         which=st.sampled_from(("first", "last")),
-        when=lambda self: self.open and self.planned,
+        when=lambda self: self.open and self.fault is None,
     )
     def operate_on_a_file(self, action: str, which: str) -> None:
+        """One of those that the newest turn has the model write, if it comes to that."""
+        self._let_the_model_get_to("write")
         newest = self.expected.newest
         files = self.stack.children(newest.task, "CodingTask/write_file")
         if files:  # none if the turn was over before
@@ -114,19 +114,7 @@ class SessionMachine(Conversation):
         when=lambda self: self.open and self.fault is None,
     )
     def let_the_model_get_to(self, step: str) -> None:
-        turn = self.expected.newest.number
-        self.tell(f"the model gets to {step}")
-        self.planned = self.planned or step != "plan"
-        hurry_until(
-            self.session,
-            lambda: (
-                streams(self.session, turn, step)
-                or self._is_over()
-                or open_ones(self.session, "paused")
-            ),
-            what=f"the model to {step} for turn {turn}",
-            first_token=CATCH,
-        )
+        self._let_the_model_get_to(step)
 
     @step(when=lambda self: self.open and self.fault is None)
     def wait_until_idle(self) -> None:
@@ -138,6 +126,20 @@ class SessionMachine(Conversation):
         )
 
     # Helpers
+
+    def _let_the_model_get_to(self, step: str) -> None:
+        turn = self.expected.newest.number
+        self.tell(f"the model gets to {step}")
+        hurry_until(
+            self.session,
+            lambda: (
+                streams(self.session, turn, step)
+                or self._is_over()
+                or open_ones(self.session, "paused")
+            ),
+            what=f"the model to {step} for turn {turn}",
+            first_token=CATCH,
+        )
 
     def _operate(self, action: str, target: str, whom: str) -> None:
         """Ask for it; the target may be over by now. Wait until what is paused is."""
