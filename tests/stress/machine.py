@@ -28,6 +28,10 @@ class SessionMachine(Conversation):
         super().accepted(request)
         self._note_lasting_fault()
 
+    @step(content=CONTENTS, how=st.sampled_from(("enqueue", "rollback", "steer", "reject")))
+    def message_when_busy(self, content: str, how: str) -> None:
+        self.say(content, how)
+
     # Operators
 
     @step(action=ACTIONS, before=st.integers(0, 1), when=lambda self: self.open)
