@@ -62,6 +62,14 @@ class Stack:
         """How many rows of an SQL table there are."""
         return int(self.admin.query(f"SELECT count(*) AS n FROM {table} WHERE {where}")[0]["n"])
 
+    def open_invocations(self) -> list[dict[str, Any]]:
+        """Every invocation of the agent that is not over."""
+        return self.admin.query(
+            "SELECT id, target, status, retry_count, last_failure_error_code FROM sys_invocation "
+            "WHERE status != 'completed' AND target_service_name IN "
+            "('CodingAgent', 'CodingTask', 'Workspace', 'UsageMeter')"
+        )
+
     def children(self, invocation_id: str, target: str) -> list[str]:
         """The ids of the calls of an invocation to a target (`service/handler`), oldest first."""
         rows = self.admin.query(

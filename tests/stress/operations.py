@@ -12,18 +12,8 @@ from tests.stack import Stack
 from tests.stress.model_log import ModelLog
 from workbench.errors import WorkbenchError
 
-_OURS = "target_service_name IN ('CodingAgent', 'CodingTask', 'Workspace', 'UsageMeter')"
-
 # How long something stays paused before an operator resumes it.
 _PAUSED_SECONDS = 3.0
-
-
-def open_invocations(stack: Stack) -> list[dict[str, Any]]:
-    """Every invocation of the agent that is not over."""
-    return stack.admin.query(
-        "SELECT id, target, status, retry_count, last_failure_error_code FROM sys_invocation "
-        f"WHERE status != 'completed' AND {_OURS}"
-    )
 
 
 def resume(stack: Stack, id: str) -> None:
@@ -38,7 +28,7 @@ def settle(
     `timeout` seconds. `show` is called now and then.
     """
     deadline = time.monotonic() + timeout
-    while (rows := open_invocations(stack)) and time.monotonic() < deadline:
+    while (rows := stack.open_invocations()) and time.monotonic() < deadline:
         for row in rows:
             if row["status"] in ("paused", "backing-off"):
                 resume(stack, row["id"])
@@ -89,7 +79,7 @@ class Watch:
         return counts
 
     def _resume_what_is_paused(self) -> None:
-        paused = {row["id"] for row in open_invocations(self._stack) if row["status"] == "paused"}
+        paused = {row["id"] for row in self._stack.open_invocations() if row["status"] == "paused"}
         now = time.monotonic()
         self._paused_since = {id: self._paused_since.get(id, now) for id in paused}
         for id, since in self._paused_since.items():

@@ -16,10 +16,10 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from tests.machine import whole
+from tests.machine.expected import ExpectedSession, Request
+from tests.machine.pace import hold, hurry_until, open_ones
 from tests.stack import Session, Stack
-from tests.stress import whole
-from tests.stress.expected import ExpectedSession, Request
-from tests.stress.pace import hold, hurry_until, open_ones
 from workbench import IngressError, start_restate
 
 PATIENCE = 60.0  # seconds for any answer

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.machine.conversation import Conversation
+from tests.machine.machine import SessionMachine
+from tests.machine.naive_agent import serve_instead
 from tests.stack import Stack
-from tests.stress.conversation import Conversation
-from tests.stress.machine import SessionMachine
-from tests.stress.naive_agent import serve_instead
 from workbench.home import as_home
 from workbench.stop_all import stop_all
 

@@ -4,9 +4,9 @@ from typing import ClassVar
 
 from hypothesis import strategies as st
 
-from tests.stress.conversation import CONTENTS, PATIENCE, Conversation, step
-from tests.stress.expected import Request
-from tests.stress.pace import CATCH, hurry_until, open_ones, streams
+from tests.machine.conversation import CONTENTS, PATIENCE, Conversation, step
+from tests.machine.expected import Request
+from tests.machine.pace import CATCH, hurry_until, open_ones, streams
 from workbench import start_restate
 
 ACTIONS = st.sampled_from(("cancel", "kill", "pause", "resume"))
