@@ -20,7 +20,7 @@ from tests.machine import whole
 from tests.machine.expected import ExpectedSession, Request
 from tests.machine.pace import hold, hurry_until, open_ones
 from tests.stack import Session, Stack
-from workbench import IngressError, start_restate
+from workbench import IngressError, start_restate, wait_until
 
 PATIENCE = 60.0  # seconds for any answer
 CONTENTS = st.sampled_from(("Write a greeter", "Write a to-do CLI", "Write it with Flask"))
@@ -84,6 +84,12 @@ class Conversation(RuleBasedStateMachine):
 
     def look(self) -> None:
         """Compare the turns and the status with what they must be by now."""
+        reports = f"target = 'CodingAgent/{self.session.key}/task_finished'"
+        wait_until(
+            lambda: not self.stack.count("sys_invocation", f"{reports} AND status != 'completed'"),
+            what="every report that was sent to have been heard",
+            timeout=PATIENCE,
+        )
         status = self.session.call("get_status")
         turns = self.session.turns()
         if status["status"] == "working":
