@@ -34,7 +34,10 @@ __all__ = [
     "WriteFile",
 ]
 
-TurnNumber = Annotated[int, Field(ge=1)]
+# Numbers have an upper end: Python takes integers of thousands of digits from JSON, but a header
+# that names a turn does not, and a sum of two of them cannot be read back.
+TurnNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Tokens = Annotated[int, Field(ge=0, le=2**31 - 1)]
 InvocationId = Annotated[str, StringConstraints(pattern=r"^inv_[0-9A-Za-z]+$")]
 # A path inside the workspace: relative, and without a step upwards.
 FilePath = Annotated[
@@ -253,8 +256,8 @@ class Usage(_Wire):
 
     turn: TurnNumber
     step: str
-    prompt_tokens: int = Field(ge=0)
-    completion_tokens: int = Field(ge=0)
+    prompt_tokens: Tokens
+    completion_tokens: Tokens
     finished: bool
 
 
