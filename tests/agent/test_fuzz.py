@@ -1,0 +1,193 @@
+"""Whatever a client may send to the ingress, made from the OpenAPI documents that Restate itself
+gives out of the services: the answer is never a 5xx nor of another shape than the document says,
+what fits is taken, what does not is refused, and no object is left in a state that it cannot read.
+
+`FUZZ_EXAMPLES=1000` tries that many requests per service, other ones each time; without it they are
+few and the same each time.
+"""
+
+import os
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    positive_data_acceptance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from agent.contracts import Turn, TurnNumber, UsageTotal
+from agent.workspace import Draft
+from tests.stack import Stack
+from workbench import wait_until
+
+# Each with how many requests of it are made.
+SERVICES = {"CodingAgent": 60, "CodingTask": 25, "UsageMeter": 25, "Workspace": 50}
+
+# `watch` attaches to any id of the right form, and where the server knows none such, it waits for
+# good: that is what it is for. Nobody outside has a use for it.
+_LEFT_OUT = "/watch"
+
+_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
+_SETTINGS = settings(
+    derandomize=not _EXAMPLES,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],  # a failure is shown as it was met, with the curl that repeats it
+    suppress_health_check=list(HealthCheck),
+)
+
+# What fits is sent to these few, so that requests meet; what does not, to any key.
+_RUN = uuid.uuid4().hex[:8]
+_SESSIONS = [f"fuzz {_RUN}", f"fuzz/{_RUN}/☃", f"fuzz%2F{_RUN}", f"\"{_RUN}'\\", f"..{_RUN}?#"]
+
+_SHAPES = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+_STATE: dict[tuple[str, str], TypeAdapter[Any]] = {
+    ("CodingAgent", "newest_turn"): TypeAdapter(TurnNumber),
+    ("CodingAgent", "turn"): TypeAdapter(Turn),
+    ("UsageMeter", "total"): TypeAdapter(UsageTotal),
+    ("Workspace", "newest_turn"): TypeAdapter(TurnNumber),
+    ("Workspace", "draft"): TypeAdapter(Draft),
+    ("Workspace", "files"): TypeAdapter(dict[str, str]),
+}
+
+
+@pytest.fixture
+def client() -> Iterator[requests.Session]:
+    with requests.Session() as client:
+        client.trust_env = False  # no proxy between this test and this machine's server
+        yield client
+
+
+def document(stack: Stack, service: str, mode: GenerationMode) -> dict[str, Any]:
+    """The service's OpenAPI document, made as exact as the server is where it is less so."""
+    document: dict[str, Any] = stack.admin.get(f"/services/{service}/openapi")
+    document["paths"] = {
+        path: methods
+        for path, methods in document["paths"].items()
+        # To attach to an invocation or ask for its output takes the id of one: made-up ids get 404
+        # from the ingress, and no code of ours is reached.
+        if not path.startswith("/restate/invocation/") and not path.endswith(_LEFT_OUT)
+    }
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            if "requestBody" in operation:
+                operation["requestBody"]["required"] = True
+    parameters = document["components"]["parameters"]
+    parameters["delay"]["schema"] = {"enum": ["0ms", "20ms", "PT0S"]}
+    if mode is GenerationMode.POSITIVE:
+        if "key" in parameters:
+            parameters["key"]["schema"] = {"enum": _SESSIONS}
+        for schema, body in document["components"]["schemas"].items():
+            fields = body.get("properties", {}) if schema.endswith("Request") else {}
+            for name, few in (("session", _SESSIONS), ("turn", [1, 2, 3, 2**31 - 1])):
+                if name in fields:
+                    fields[name] = {"enum": few}
+    return document
+
+
+def no_float(value: Any) -> bool:
+    """JSON Schema takes 3.0 for an integer. The agent does not: it reads JSON strictly."""
+    if isinstance(value, dict):
+        return all(no_float(item) for item in value.values())
+    if isinstance(value, list):
+        return all(no_float(item) for item in value)
+    return not isinstance(value, float)
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("service", SERVICES)
+def test_requests_made_from_the_openapi_documents(
+    stack: Stack, client: requests.Session, service: str, mode: GenerationMode
+) -> None:
+    stack.model.set(tokens_per_second=10_000)
+    since = stack.admin.query("SELECT now() AS now")[0]["now"]
+    schema = schemathesis.openapi.from_dict(document(stack, service, mode))
+    operations = [found.ok() for found in schema.get_all_operations()]
+    if mode is GenerationMode.NEGATIVE:
+        # With no body and with strings for parameters, there is nothing that does not fit.
+        operations = [operation for operation in operations if operation.body]
+    answers: Counter[tuple[str, int]] = Counter()
+
+    cases = st.one_of([operation.as_strategy(generation_mode=mode) for operation in operations])
+    if mode is GenerationMode.POSITIVE:
+        cases = cases.filter(lambda case: no_float(case.body))
+
+    @given(cases)
+    @settings(_SETTINGS, max_examples=_EXAMPLES or SERVICES[service])
+    def fuzz(case: Case) -> None:
+        response = case.call(base_url=stack.restate.ingress_url, session=client, timeout=20)
+        answers[case.operation.path, response.status_code // 100] += 1
+        fits = [
+            positive_data_acceptance if mode is GenerationMode.POSITIVE else negative_data_rejection
+        ]
+        # What is sent is accepted unread, and refused where nobody hears it.
+        if case.operation.path.startswith("/restate/send/"):
+            fits = []
+        case.validate_response(response, checks=[*_SHAPES, *fits])
+
+    fuzz()
+    assert any(hundreds == (2 if mode is GenerationMode.POSITIVE else 4) for _, hundreds in answers)
+    settle(stack, since)
+    check_sessions(stack, since)
+    check_state(stack)
+
+
+def invocations(stack: Stack, since: str, where: str) -> list[dict[str, Any]]:
+    return stack.admin.query(
+        "SELECT id, target, status, target_service_key AS key FROM sys_invocation "
+        f"WHERE created_at >= '{since}' AND {where}"
+    )
+
+
+def settle(stack: Stack, since: str) -> None:
+    """Wait until all that was asked for has ended; nothing of it may be stuck."""
+
+    def over() -> bool:
+        left = invocations(stack, since, "status <> 'completed'")
+        assert not [row for row in left if row["status"] in ("paused", "backing-off")], left
+        return not left
+
+    wait_until(over, what="every invocation of the fuzz to end", timeout=30)
+
+
+def check_sessions(stack: Stack, since: str) -> None:
+    """In each session turns are numbered from 1, and all are over."""
+    asked = invocations(stack, since, "target_service_name = 'CodingAgent'")
+    for key in {row["key"] for row in asked}:
+        turns = stack.ingress.call("CodingAgent", "get_turns", key=key)
+        assert [turn["turn"] for turn in turns] == list(range(1, len(turns) + 1)), key
+        assert "running" not in [turn["status"] for turn in turns], key
+
+
+def test_no_service_is_left_out(stack: Stack) -> None:
+    assert {service["name"] for service in stack.admin.get("/services")["services"]} == set(
+        SERVICES
+    )
+
+
+def check_state(stack: Stack) -> None:
+    """Every value of every object is one that its service can read."""
+    rows = stack.admin.query("SELECT service_name, service_key, key, value_utf8 FROM state")
+    assert rows
+    for row in rows:
+        kind = _STATE[row["service_name"], row["key"].partition(":")[0]]
+        kind.validate_json(row["value_utf8"])
