@@ -1,6 +1,5 @@
 """What the model is asked in each step of a task, and how its plan is read."""
 
-import json
 import re
 
 from pydantic import ValidationError
@@ -65,9 +64,13 @@ def read_plan(text: str) -> Plan:
         ModelError: the answer is not a plan; another attempt may bring one.
     """
     try:
-        return Plan.model_validate(json.loads(without_fence(text)))
-    except (json.JSONDecodeError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
+        # Not json.loads: it takes half a surrogate pair for text, and then no step can be told of
+        # the plan, since it cannot be encoded; and it fails of its own on what is nested deeply.
+        return Plan.model_validate_json(without_fence(text))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        reason = f"{where}: {first['msg']}" if where else first["msg"]
         raise ModelError(
             f"The model's plan is not the JSON object that it was asked for: {reason}."
         ) from None

@@ -29,6 +29,10 @@ def test_what_a_model_adds_is_ignored() -> None:
         PLAN.replace("clock.py", "../clock.py"),
         PLAN.replace("clock.py", "/etc/passwd"),
         PLAN.replace("clock.py", "a\\\\b.py"),
+        PLAN.replace("A clock", "\\ud800"),
+        PLAN.replace("A clock", "\ud800"),
+        PLAN.replace('"A clock."', "9" * 5_000),
+        "[" * 100_000,
     ],
 )
 def test_what_is_no_plan_is_asked_for_again(text: str) -> None:
