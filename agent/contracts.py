@@ -38,7 +38,7 @@ __all__ = [
 # that names a turn does not, and a sum of two of them cannot be read back.
 TurnNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Tokens = Annotated[int, Field(ge=0, le=2**31 - 1)]
-InvocationId = Annotated[str, StringConstraints(pattern=r"^inv_[0-9A-Za-z]+$")]
+InvocationId = Annotated[str, StringConstraints(pattern=r"^inv_[0-9A-Za-z]{1,64}$")]
 # A path inside the workspace: relative, and without a step upwards.
 FilePath = Annotated[
     str,
@@ -71,6 +71,19 @@ class Message(_Wire):
             step boundary, and plans again. 409 if that task is over or past its last boundary.
         expected_task_id: the task to steer.
     """
+
+    # Restate gives the schema out (GET /services/CodingAgent/openapi): what is checked below is
+    # said in there too.
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"when_busy": {"const": "steer"}}, "required": ["when_busy"]},
+            "then": {
+                "properties": {"expected_task_id": {"type": "string"}},
+                "required": ["expected_task_id"],
+            },
+            "else": {"properties": {"expected_task_id": {"type": "null"}}},
+        }
+    )
 
     content: str = Field(min_length=1, max_length=32_000)
     when_busy: WhenBusy = "interrupt"

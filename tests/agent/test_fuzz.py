@@ -28,7 +28,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from agent.contracts import Turn, TurnNumber, UsageTotal
+from agent.contracts import TurnNumber, UsageTotal
+from agent.turns import TurnRecord
 from agent.workspace import Draft
 from tests.stack import Stack
 from workbench import wait_until
@@ -36,8 +37,8 @@ from workbench import wait_until
 # Each with how many requests of it are made.
 SERVICES = {"CodingAgent": 60, "CodingTask": 25, "UsageMeter": 25, "Workspace": 50}
 
-# `watch` attaches to any id of the right form, and where the server knows none such, it waits for
-# good: that is what it is for. Nobody outside has a use for it.
+# `watch` and `waits_for` name invocations. An id of the right form that the server cannot decode
+# makes it refuse the attempt, and the attempt is made again: no answer, for as long as retries go.
 _LEFT_OUT = "/watch"
 
 _EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
@@ -62,11 +63,13 @@ _SHAPES = [
 
 _STATE: dict[tuple[str, str], TypeAdapter[Any]] = {
     ("CodingAgent", "newest_turn"): TypeAdapter(TurnNumber),
-    ("CodingAgent", "turn"): TypeAdapter(Turn),
+    ("CodingAgent", "open_turns"): TypeAdapter(list[TurnNumber]),
+    ("CodingAgent", "turn"): TypeAdapter(TurnRecord),
     ("UsageMeter", "total"): TypeAdapter(UsageTotal),
     ("Workspace", "newest_turn"): TypeAdapter(TurnNumber),
     ("Workspace", "draft"): TypeAdapter(Draft),
-    ("Workspace", "files"): TypeAdapter(dict[str, str]),
+    ("Workspace", "barred_turns"): TypeAdapter(list[TurnNumber]),
+    ("Workspace", "file"): TypeAdapter(str),
 }
 
 
@@ -93,10 +96,13 @@ def document(stack: Stack, service: str, mode: GenerationMode) -> dict[str, Any]
                 operation["requestBody"]["required"] = True
     parameters = document["components"]["parameters"]
     parameters["delay"]["schema"] = {"enum": ["0ms", "20ms", "PT0S"]}
+    schemas = document["components"]["schemas"]
+    if "run_taskRequest" in schemas:
+        schemas["run_taskRequest"]["properties"]["waits_for"] = {"const": []}
     if mode is GenerationMode.POSITIVE:
         if "key" in parameters:
             parameters["key"]["schema"] = {"enum": _SESSIONS}
-        for schema, body in document["components"]["schemas"].items():
+        for schema, body in schemas.items():
             fields = body.get("properties", {}) if schema.endswith("Request") else {}
             for name, few in (("session", _SESSIONS), ("turn", [1, 2, 3, 2**31 - 1])):
                 if name in fields:
