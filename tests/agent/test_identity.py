@@ -1,0 +1,230 @@
+"""Request identity, over the wire: Restate signs its requests with a private key, and an agent that
+has the public one in `AGENT_IDENTITY_KEYS` answers nobody else.
+
+An agent that listens beyond this machine does not start without one (`test_settings.py`); here it
+listens on loopback and has one all the same.
+"""
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from tests.stack import Stack
+from workbench import Admin, Ingress, ScriptedModel, start_agent, start_model, start_restate
+from workbench.admin import AdminError
+from workbench.home import as_home
+from workbench.restate.identity import private_key_file, public_key
+from workbench.stop_all import stop_all
+
+_VARIABLE = "RESTATE_WORKER__INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE"
+
+INVOKE = "/invoke/CodingTask/run_task"
+
+
+@pytest.fixture(scope="module")
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return private_key_file(tmp_path_factory.mktemp("key"))
+
+
+@pytest.fixture(scope="module")
+def signed(key_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose Restate signs and whose agent checks."""
+    with as_home(tmp_path_factory.mktemp("home")), pytest.MonkeyPatch.context() as patch:
+        patch.setenv(_VARIABLE, str(key_file))
+        try:
+            restate = replace(start_restate("embedded"), identity_keys=(public_key(key_file),))
+            model = start_model(tokens_per_second=10_000)
+            assert isinstance(model, ScriptedModel)
+            agent = start_agent(restate, model)
+            admin = Admin(restate, echo=lambda line: None)
+            admin.register(agent.uri)
+            yield Stack(restate, model, agent, admin, Ingress(restate, echo=lambda line: None))
+        finally:
+            stop_all()
+
+
+def token(
+    key: Path | Ed25519PrivateKey,
+    audience: str,
+    *,
+    kid: str = "",
+    issued: float = 0.0,
+    lasts: float = 60.0,
+    algorithm: str = "EdDSA",
+) -> str:
+    """A JSON web token as Restate makes them, `issued` seconds from now."""
+    if isinstance(key, Path):
+        kid = kid or public_key(key)
+        loaded = load_pem_private_key(key.read_bytes(), password=None)
+        assert isinstance(loaded, Ed25519PrivateKey)
+        key = loaded
+    now = int(time.time() + issued)
+    header = {"typ": "JWT", "alg": algorithm, "kid": kid}
+    claims = {"aud": audience, "iat": now, "nbf": now - 60, "exp": int(now + lasts)}
+    body = f"{_base64(json.dumps(header).encode())}.{_base64(json.dumps(claims).encode())}"
+    signature = b"" if algorithm == "none" else key.sign(body.encode())
+    return f"{body}.{_base64(signature)}"
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def with_token(text: str) -> dict[str, str]:
+    return {"x-restate-signature-scheme": "v1", "x-restate-jwt-v1": text}
+
+
+def ask(stack: Stack, path: str, headers: dict[str, str]) -> int:
+    """The status with which the agent answers a request that does not come from Restate."""
+    url = f"{stack.agent.uri}{path}"
+    if path.startswith("/invoke/"):
+        return httpx.post(url, content=b"{}", headers=headers, timeout=10).status_code
+    accept = {"accept": "application/vnd.restate.endpointmanifest.v4+json"}
+    return httpx.get(url, headers=accept | headers, timeout=10).status_code
+
+
+def tampered(text: str) -> str:
+    """The same signature under another claim: valid for an hour longer."""
+    header, claims, signature = text.split(".")
+    decoded = json.loads(base64.urlsafe_b64decode(claims + "=="))
+    decoded["exp"] += 3600
+    return f"{header}.{_base64(json.dumps(decoded).encode())}.{signature}"
+
+
+def test_restates_own_calls_work(signed: Stack) -> None:
+    session = signed.session()
+    session.message()
+    assert session.wait_idle()["status"] == "completed"
+
+
+REFUSED = [
+    "nothing",
+    "no scheme",
+    "a scheme of the future",
+    "no token",
+    "garbage",
+    "another key",
+    "another key under our key's name",
+    "expired",
+    "not yet valid",
+    "for another path",
+    "tampered with",
+    "not signed at all",
+]
+
+
+def headers_of(case: str, key: Path, path: str) -> dict[str, str]:
+    other = Ed25519PrivateKey.generate()
+    match case:
+        case "nothing":
+            return {}
+        case "no scheme":
+            return {"x-restate-jwt-v1": token(key, path)}
+        case "a scheme of the future":
+            return with_token(token(key, path)) | {"x-restate-signature-scheme": "v9"}
+        case "no token":
+            return {"x-restate-signature-scheme": "v1"}
+        case "garbage":
+            return with_token("a.b.c")
+        case "another key":
+            return with_token(token(other, path, kid="publickeyv1_other"))
+        case "another key under our key's name":
+            return with_token(token(other, path, kid=public_key(key)))
+        case "expired":
+            return with_token(token(key, path, issued=-90))
+        case "not yet valid":
+            return with_token(token(key, path, issued=3600))
+        case "for another path":
+            return with_token(token(key, "/invoke/CodingAgent/message"))
+        case "tampered with":
+            return with_token(tampered(token(key, path)))
+        case "not signed at all":
+            return with_token(token(key, path, algorithm="none"))
+    raise AssertionError(case)
+
+
+@pytest.mark.parametrize("path", ["/discover", INVOKE])
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_request_that_is_refused(signed: Stack, key_file: Path, path: str, case: str) -> None:
+    assert ask(signed, path, headers_of(case, key_file, path)) == 401
+    # The same with a good token is no 401: it is the token that is refused.
+    assert ask(signed, path, with_token(token(key_file, path))) != 401
+
+
+def test_no_other_path_is_open(signed: Stack) -> None:
+    """Where there is nothing, this is not said to strangers either."""
+    for path in ("/", "/nothing", "/health/x", "/invoke/Nobody/nothing"):
+        assert ask(signed, path, {}) == 401, path
+
+
+def test_health_stays_open(signed: Stack) -> None:
+    """It says that the agent is there, and nothing else."""
+    answer = httpx.get(f"{signed.agent.uri}/health")
+    assert answer.status_code == 200
+    assert "Coding" not in answer.text
+
+
+def test_a_token_of_restates_can_be_used_again_while_it_is_valid(signed: Stack) -> None:
+    """What request identity does not do: a token names the path and the time, not the request.
+
+    Who can listen in between may send another body with it, for a minute at most. So what is
+    between Restate and an agent on another machine has to be TLS.
+    """
+    seen = discovery_of(signed)
+    text = seen["x-restate-jwt-v1"]
+    claims = json.loads(base64.urlsafe_b64decode(text.split(".")[1] + "=="))
+    assert claims["aud"] == "/discover"
+    assert 0 < claims["exp"] - claims["iat"] <= 60
+    assert [ask(signed, "/discover", with_token(text)) for _ in range(2)] == [200, 200]
+    assert ask(signed, INVOKE, with_token(text)) == 401
+
+
+def discovery_of(stack: Stack) -> dict[str, str]:
+    """The headers with which Restate asks a deployment what it offers."""
+    seen: list[dict[str, str]] = []
+
+    class NoDeployment(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append({name.lower(): value for name, value in self.headers.items()})
+            self.send_error(404)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), NoDeployment) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            uri = f"http://127.0.0.1:{server.server_port}"
+            with pytest.raises(AdminError, match="got status code '404'"):
+                stack.admin.post("/deployments", {"uri": uri, "use_http_11": True})
+        finally:
+            server.shutdown()
+            thread.join()
+    return seen[0]
+
+
+def test_a_server_without_the_key_is_refused_too(
+    signed: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Restate that does not sign cannot register the agent, and is told why."""
+    monkeypatch.delenv(_VARIABLE)
+    with as_home(tmp_path):
+        try:
+            stranger = start_restate("embedded")
+            admin = Admin(stranger, echo=lambda line: None)
+            with pytest.raises(AdminError, match="got status code '401 Unauthorized'"):
+                admin.register(signed.agent.uri)
+        finally:
+            stop_all()
