@@ -58,6 +58,11 @@ _SHAPES = [
     response_schema_conformance,
 ]
 
+_FITS = {
+    GenerationMode.POSITIVE: positive_data_acceptance,
+    GenerationMode.NEGATIVE: negative_data_rejection,
+}
+
 _STATE: dict[tuple[str, str], TypeAdapter[Any]] = {
     ("CodingAgent", "newest_turn"): TypeAdapter(TurnNumber),
     ("CodingAgent", "open_turns"): TypeAdapter(list[TurnNumber]),
@@ -130,27 +135,32 @@ def test_requests_made_from_the_openapi_documents(
         operations = [operation for operation in operations if operation.body]
     answers: Counter[tuple[str, int]] = Counter()
 
-    # Messages more often than all else: they are what moves a session.
-    often = [op for op in operations if op.path.endswith("call/CodingAgent/{key}/message")] * 5
-    cases = st.one_of([op.as_strategy(generation_mode=mode) for op in [*operations, *often]])
-    if mode is GenerationMode.POSITIVE:
-        cases = cases.filter(lambda case: no_float(case.body))
+    def fuzz(operations: list[Any], examples: int) -> None:
+        cases = st.one_of([operation.as_strategy(generation_mode=mode) for operation in operations])
+        if mode is GenerationMode.POSITIVE:
+            cases = cases.filter(lambda case: no_float(case.body))
 
-    @given(cases)
-    @settings(_SETTINGS, max_examples=_EXAMPLES or 150)
-    def fuzz(case: Case) -> None:
-        response = case.call(base_url=stack.restate.ingress_url, session=client, timeout=20)
-        answers[case.operation.path, response.status_code // 100] += 1
-        fits = [
-            positive_data_acceptance if mode is GenerationMode.POSITIVE else negative_data_rejection
-        ]
-        # What is sent is accepted unread, and refused where nobody hears it.
-        if case.operation.path.startswith("/restate/send/"):
-            fits = []
-        case.validate_response(response, checks=[*_SHAPES, *fits])
+        @given(cases)
+        @settings(_SETTINGS, max_examples=_EXAMPLES or examples)
+        def send(case: Case) -> None:
+            response = case.call(base_url=stack.restate.ingress_url, session=client, timeout=20)
+            answers[case.operation.path, response.status_code // 100] += 1
+            checks = [*_SHAPES, _FITS[mode]]
+            # What is sent is accepted unread, and refused where nobody hears it.
+            if case.operation.path.startswith("/restate/send/"):
+                checks = _SHAPES
+            case.validate_response(response, checks=checks)
 
-    fuzz()
+        send()
+
+    for operation in operations:
+        fuzz([operation], 3)
+    fuzz(operations, 80)
     assert {path for path, _ in answers} == {operation.path for operation in operations}
+    # A body that does not fit is refused by each handler that takes one.
+    refused = {path for path, hundreds in answers if hundreds == 4}
+    if mode is GenerationMode.NEGATIVE:
+        assert refused >= {op.path for op in operations if op.path.startswith("/restate/call/")}
     settle(stack, since)
     check_sessions(stack, since)
     check_state(stack)
