@@ -68,6 +68,7 @@ class ScriptedModel:
         retry_after: float | None = None,
         match: str | None = None,
         after_tokens: int | None = None,
+        echo_key: bool = False,
     ) -> None:
         """Make requests fail from now on, in place of any earlier fault.
 
@@ -76,6 +77,7 @@ class ScriptedModel:
         after `after_tokens`), empty, hang, or refuse (the connection is closed unanswered).
         `times`: how many requests; None means until `mend()`. `match`: only requests with this text
         in their label or in their last user message. `retry_after`: seconds, for a rate_limit.
+        `echo_key`: the refusal quotes the key that came with the request.
         """
         self._call(
             "PUT",
@@ -86,6 +88,7 @@ class ScriptedModel:
                 "retry_after": retry_after,
                 "match": match,
                 "after_tokens": after_tokens,
+                "echo_key": echo_key,
             },
         )
 
@@ -143,6 +146,7 @@ class Provider:
         retry_after: float | None = None,
         match: str | None = None,
         after_tokens: int | None = None,
+        echo_key: bool = False,
     ) -> None:
         self._needs_the_scripted_model("Making the model fail")
 

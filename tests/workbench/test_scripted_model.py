@@ -530,6 +530,13 @@ async def test_a_refused_connection_gets_no_answer(
     assert await read(await open_stream(client, f"{label}/again"))
 
 
+def test_a_refusal_can_quote_the_key(model: ScriptedModel) -> None:
+    model.fail("bad_request", times=1, echo_key=True)
+    refused = post(model, CHAT)
+    assert refused.status_code == 400
+    assert f"You sent 'Bearer {KEY}'." in refused.json()["error"]["message"]
+
+
 def test_a_fault_mends_itself_after_so_many_times(model: ScriptedModel) -> None:
     model.fail("outage", times=2)
     assert [post(model, CHAT).status_code for _ in range(4)] == [503, 503, 200, 200]
@@ -569,6 +576,7 @@ def test_an_unknown_fault_is_refused_by_naming_the_kinds(model: ScriptedModel) -
     [
         ({"kind": "cut", "retry_after": 1}, "retry_after goes with"),
         ({"kind": "outage", "after_tokens": 1}, "after_tokens goes with"),
+        ({"kind": "cut", "echo_key": True}, "echo_key goes with"),
         ({"kind": "outage", "times": 0}, "times: Input should be greater than 0"),
         ({"kind": "outage", "match": ""}, "match: String should have at least 1 character"),
     ],
@@ -592,7 +600,7 @@ def test_a_rate_of_nothing_is_refused(model: ScriptedModel) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "fields"),
     [
-        ("PUT", "fault", "kind, times, match, retry_after, after_tokens"),
+        ("PUT", "fault", "kind, times, match, retry_after, after_tokens, echo_key"),
         ("PATCH", "settings", "tokens_per_second, first_token_seconds"),
     ],
 )

@@ -38,7 +38,8 @@ class ChatCompletions:
             chat = parse(await request.body())
             record.understood(answers.step_of(chat.messages), chat.prompt_tokens)
             fault = self._faults.take(label, answers.last_user_text(chat.messages))
-            if fault and (refusal := fault.refusal()):
+            authorization = request.headers["authorization"]
+            if fault and (refusal := fault.refusal(authorization)):
                 raise refusal
         except ApiError as error:
             record.answering(error.status)

@@ -39,7 +39,8 @@ _REFUSALS: dict[str, tuple[int, str, str | None, str]] = {
 class Fault(BaseModel):
     """`kind`, and: how many requests it hits (`times`; None: until mended), which ones (`match`: a
     text in the label or in the last user message), `retry_after` in seconds (`rate_limit`, where it
-    is 1 unless told, and `outage`), and how many tokens come before a `cut` (10 unless told)."""
+    is 1 unless told, and `outage`), how many tokens come before a `cut` (10 unless told), and
+    whether a refusal quotes the request's key, as some providers' do (`echo_key`)."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -48,6 +49,7 @@ class Fault(BaseModel):
     match: str | None = Field(default=None, min_length=1)
     retry_after: float | None = Field(default=None, ge=0)
     after_tokens: int | None = Field(default=None, ge=0)
+    echo_key: bool = False
 
     @model_validator(mode="after")
     def _check_options(self) -> Fault:
@@ -55,17 +57,24 @@ class Fault(BaseModel):
             raise ValueError("retry_after goes with the kinds 'rate_limit' and 'outage' only")
         if self.after_tokens is not None and self.kind != "cut":
             raise ValueError("after_tokens goes with the kind 'cut' only")
+        if self.echo_key and self.kind not in _REFUSALS:
+            raise ValueError(f"echo_key goes with the kinds {', '.join(map(repr, _REFUSALS))} only")
         if self.kind == "rate_limit" and self.retry_after is None:
             self.retry_after = 1.0
         if self.kind == "cut" and self.after_tokens is None:
             self.after_tokens = 10
         return self
 
-    def refusal(self) -> ApiError | None:
-        """Return the error to answer with, or None for the kinds that are not an HTTP status."""
+    def refusal(self, authorization: str) -> ApiError | None:
+        """Return the error to answer with, or None for the kinds that are not an HTTP status.
+
+        `authorization` is the request's header, to be quoted if asked for.
+        """
         if self.kind not in _REFUSALS:
             return None
         status, kind, code, message = _REFUSALS[self.kind]
+        if self.echo_key:
+            message = f"{message} You sent {authorization!r}."
         headers = None if self.retry_after is None else {"Retry-After": f"{self.retry_after:g}"}
         return ApiError(status, message, kind=kind, code=code, headers=headers)
 
