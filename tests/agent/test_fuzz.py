@@ -2,8 +2,8 @@
 gives out of the services: the answer is never a 5xx nor of another shape than the document says,
 what fits is taken, what does not is refused, and no object is left in a state that it cannot read.
 
-`FUZZ_EXAMPLES=1000` tries that many of each kind, other ones each time; without it they are
-few and the same each time.
+`FUZZ_EXAMPLES=100` makes that many requests of each handler and of all of them mixed, other ones
+each time; without it they are few and the same each time.
 """
 
 import os
