@@ -24,6 +24,8 @@ Stop = asyncio.Event
 # bytes: what a provider sends to keep the connection open is no answer.
 _CONNECT_TIMEOUT = 5.0
 
+_A_DAY = 86_400.0
+
 
 class Refusal(BaseModel):
     """Why another attempt would fare no better: an HTTP status, and what to tell the user."""
@@ -96,6 +98,8 @@ async def stream_reply(
         call.cancel()
         stopped.cancel()
         await asyncio.gather(call, stopped, return_exceptions=True)
+        # A token may be half a surrogate pair, and the text must be fit to be kept.
+        reply.text = reply.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class _Clock:
@@ -135,16 +139,24 @@ async def _receive(
         stream_options={"include_usage": True},
         extra_headers={"X-Client-Request-Id": request_id},
     ) as stream:
-        async for chunk in stream:
-            clock.heard()
-            for choice in chunk.choices:
-                if choice.delta.content:
-                    reply.text += choice.delta.content
-                    reply.completion_tokens += 1
-                finish_reason = choice.finish_reason or finish_reason
-            if chunk.usage:
-                reply.prompt_tokens = chunk.usage.prompt_tokens
-                reply.completion_tokens = chunk.usage.completion_tokens
+        try:
+            async for chunk in stream:
+                clock.heard()
+                for choice in chunk.choices:
+                    if choice.delta.content:
+                        reply.text += choice.delta.content
+                        reply.completion_tokens += 1
+                    finish_reason = choice.finish_reason or finish_reason
+                if chunk.usage:
+                    reply.prompt_tokens = _count(chunk.usage.prompt_tokens, reply.prompt_tokens)
+                    reply.completion_tokens = _count(
+                        chunk.usage.completion_tokens, reply.completion_tokens
+                    )
+        except (ValueError, TypeError, AttributeError) as error:
+            # The client checks nothing: no UTF-8, no JSON, null for a list, a number for a text.
+            raise ModelError(
+                f"The model's provider sent what is no chat completion ({type(error).__name__})."
+            ) from None
     if finish_reason is None:
         raise ModelError("The model's stream ended before its answer did.")
     if finish_reason != "stop":
@@ -152,6 +164,11 @@ async def _receive(
         reply.refusal = Refusal(status=500, message=message)
     elif not reply.text.strip():
         raise ModelError("The model's answer is empty.")
+
+
+def _count(tokens: object, counted: int) -> int:
+    """What the provider says it has counted; if that is no count, what was counted here."""
+    return tokens if isinstance(tokens, int) and 0 <= tokens < 2**31 else counted
 
 
 def _as_param(message: ChatMessage) -> ChatCompletionMessageParam:
@@ -212,16 +229,17 @@ def _words(error: openai.APIStatusError) -> str:
 def _retry_after(value: str) -> timedelta | None:
     """The delay in a `Retry-After` header: seconds or a date (RFC 9110, 10.2.3).
 
-    None leaves the delay to Restate's retry policy.
+    None leaves the delay to Restate's retry policy: also for one of more than a day, which nobody
+    waits for.
     """
     try:
-        return timedelta(seconds=max(0.0, float(value)))
+        seconds = float(value)
     except ValueError:
-        pass
-    try:
-        return timedelta(seconds=max(0.0, parsedate_to_datetime(value).timestamp() - time()))
-    except ValueError:
-        return None
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time()
+        except ValueError:
+            return None
+    return timedelta(seconds=max(0.0, seconds)) if seconds <= _A_DAY else None
 
 
 def _without_key(text: str) -> str:

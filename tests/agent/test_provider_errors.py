@@ -335,33 +335,10 @@ STREAMS = {
     ),
 }
 
-NOT_YET = {
-    "429, for ever",
-    "429, for millions of years",
-    "no JSON",
-    "no UTF-8",
-    "no choices",
-    "no delta",
-    "a list",
-    "a number for a text",
-    "a pair of surrogates in two tokens",
-    "half a pair",
-    "usage without numbers",
-    "usage that is null",
-    "usage below nothing",
-    "usage beyond all numbers",
-}
+ANSWERS = STATUSES | STREAMS
 
 
-def cases(table: dict[str, Case]) -> list[Any]:
-    mark = pytest.mark.xfail(strict=True, reason="agent/model.py does not classify it")
-    return [
-        pytest.param(case, id=name, marks=[mark] if name in NOT_YET else [])
-        for name, case in table.items()
-    ]
-
-
-@pytest.mark.parametrize("case", cases(STATUSES | STREAMS))
+@pytest.mark.parametrize("case", ANSWERS.values(), ids=ANSWERS.keys())
 async def test_what_the_agent_makes_of_an_answer(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
