@@ -179,7 +179,11 @@ async def write_file(ctx: Context, file: FileRequest) -> str:
     return content
 
 
-@coding_task.handler(invocation_context_managers=checked(Watch), invocation_retry_policy=UNTIL_DONE)
+@coding_task.handler(
+    ingress_private=True,
+    invocation_context_managers=checked(Watch),
+    invocation_retry_policy=UNTIL_DONE,
+)
 async def watch(ctx: Context, watched: Watch) -> None:
     """Attach to a task and report its end, from outside its tree: a killed task tells nobody.
 

@@ -5,6 +5,8 @@ import math
 import os
 from dataclasses import dataclass, field
 from functools import cache
+from typing import overload
+from urllib.parse import urlsplit
 
 __all__ = ["Settings", "SettingsError", "settings"]
 
@@ -69,7 +71,7 @@ def settings() -> Settings:
         )
     return Settings(
         api_key=os.environ.get("OPENAI_API_KEY", ""),
-        base_url=os.environ.get("OPENAI_BASE_URL") or None,
+        base_url=_url("OPENAI_BASE_URL", None),
         model=os.environ.get("AGENT_MODEL") or Settings.model,
         host=host,
         port=port,
@@ -101,10 +103,21 @@ def _positive_integer(name: str, default: int) -> int:
     return int(text)
 
 
-def _url(name: str, default: str) -> str:
+@overload
+def _url(name: str, default: str) -> str: ...
+@overload
+def _url(name: str, default: None) -> str | None: ...
+def _url(name: str, default: str | None) -> str | None:
     text = os.environ.get(name) or default
-    if not text.startswith(("http://", "https://")):
-        raise SettingsError(f"{name}={text!r} is no URL; for example {name}={default}.")
+    if text is None:
+        return None
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable:  # and not shown: it may hold a password
+        raise SettingsError(f"{name} is no URL; it should look like http://127.0.0.1:9070.")
     return text.rstrip("/")
 
 

@@ -11,7 +11,7 @@ __all__ = ["get_usage", "record", "usage_meter"]
 usage_meter = VirtualObject("UsageMeter", invocation_retry_policy=UNTIL_DONE)
 
 
-@usage_meter.handler(ingress_private=True, invocation_context_managers=checked(Usage))
+@usage_meter.handler(invocation_context_managers=checked(Usage))
 async def record(ctx: ObjectContext, usage: Usage) -> None:
     """Add one model call. Told one-way: the tokens are spent, also by a task that is cancelled."""
     total = await ctx.get("total", type_hint=UsageTotal) or UsageTotal()

@@ -3,8 +3,7 @@ through, or none.
 
 This is the resource that a task holds and must give back. A turn works on a draft of its own. The
 turn is a fence: what a turn asks for when a later one has begun is refused or does nothing, however
-late it arrives. So only tasks may move it: whoever began turn 2,147,483,647 from outside would lock
-the session out for good.
+late it arrives.
 """
 
 from pydantic import BaseModel
@@ -29,7 +28,7 @@ class Draft(BaseModel):
     files: dict[str, str] = {}
 
 
-@workspace.handler(ingress_private=True, invocation_context_managers=checked(TurnRef))
+@workspace.handler(invocation_context_managers=checked(TurnRef))
 async def begin(ctx: ObjectContext, ref: TurnRef) -> None:
     """Open an empty draft for a turn, in place of its own or of one that nobody closed.
 
@@ -47,9 +46,7 @@ async def begin(ctx: ObjectContext, ref: TurnRef) -> None:
     ctx.set("draft", Draft(turn=ref.turn))
 
 
-@workspace.handler(
-    ingress_private=True, name="write_file", invocation_context_managers=checked(WriteFile)
-)
+@workspace.handler(name="write_file", invocation_context_managers=checked(WriteFile))
 async def write_file(ctx: ObjectContext, file: WriteFile) -> None:
     """Put a file into the draft of a turn.
 
@@ -61,7 +58,7 @@ async def write_file(ctx: ObjectContext, file: WriteFile) -> None:
     ctx.set("draft", draft)
 
 
-@workspace.handler(ingress_private=True, invocation_context_managers=checked(TurnRef))
+@workspace.handler(invocation_context_managers=checked(TurnRef))
 async def commit(ctx: ObjectContext, ref: TurnRef) -> None:
     """Make a turn's draft the session's files.
 

@@ -9,6 +9,7 @@ from workbench.ingress import IngressError
 
 TASK = {"session": "s", "turn": 1, "waits_for": []}
 FILE = {"session": "s", "turn": 1, "request": "r", "plan": "p", "path": "a.py"}
+USAGE = {"turn": 1, "step": "s", "prompt_tokens": 1, "completion_tokens": 1, "finished": True}
 
 BAD: list[tuple[str, str, Any, str]] = [
     ("CodingAgent", "message", {"content": ""}, "content: String should have at least 1 character"),
@@ -38,14 +39,16 @@ BAD: list[tuple[str, str, Any, str]] = [
     ),
     ("CodingTask", "write_file", FILE | {"path": "../x"}, "path: String should match pattern"),
     ("CodingTask", "write_file", FILE | {"path": "/etc/x"}, "path: String should match pattern"),
-    (
-        "CodingTask",
-        "watch",
-        {"session": "s", "turn": 1, "task_id": "x"},
-        "task_id: String should match",
-    ),
+    ("Workspace", "begin", {"turn": -1}, "turn: Input should be greater than or equal to 1"),
+    ("Workspace", "write_file", {"turn": 1, "path": "a"}, "content: Field required"),
+    ("Workspace", "commit", {"turn": None}, "turn: Input should be a valid integer"),
     ("Workspace", "rollback", {"turn": 1.5}, "turn: Input should be a valid integer"),
-    ("Workspace", "rollback", {"turn": 2**31}, "turn: Input should be less than or equal to 21474"),
+    (
+        "UsageMeter",
+        "record",
+        USAGE | {"prompt_tokens": -1},
+        "prompt_tokens: Input should be greater",
+    ),
 ]
 
 
@@ -94,9 +97,10 @@ def test_a_body_that_is_no_json(
     assert not stack.count("state", f"service_key = '{key}'")
 
 
-def test_a_file_for_a_turn_without_a_draft_is_refused(stack: Stack) -> None:
+@pytest.mark.parametrize("handler", ["write_file", "commit"])
+def test_a_turn_without_a_draft_is_refused(stack: Stack, handler: str) -> None:
     key = stack.session().key
+    body = {"turn": 1} | ({"path": "a.py", "content": ""} if handler == "write_file" else {})
     with pytest.raises(IngressError) as refused:
-        stack.ingress.call("CodingTask", "write_file", FILE | {"session": key})
+        stack.ingress.call("Workspace", handler, body, key=key)
     assert (refused.value.status_code, refused.value.message) == (409, "Turn 1 has no draft.")
-    assert not stack.count("state", f"service_name = 'Workspace' AND service_key = '{key}'")

@@ -37,7 +37,10 @@ def _environment(**settings: str) -> dict[str, str]:
         ({"AGENT_CANCEL_TIMEOUT": "nan"}, "AGENT_CANCEL_TIMEOUT='nan' is not a number of seconds"),
         ({"AGENT_CANCEL_TIMEOUT": "90000"}, "is not a number of seconds, up to a day"),
         ({"AGENT_CONTEXT_TOKENS": "-1"}, "AGENT_CONTEXT_TOKENS='-1' is not a whole number"),
-        ({"RESTATE_ADMIN_URL": "localhost:9070"}, "RESTATE_ADMIN_URL='localhost:9070' is no URL"),
+        ({"RESTATE_ADMIN_URL": "localhost:9070"}, "RESTATE_ADMIN_URL is no URL"),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:99999/v1"}, "OPENAI_BASE_URL is no URL"),
+        ({"OPENAI_BASE_URL": "http://[::1/v1"}, "OPENAI_BASE_URL is no URL"),
+        ({"OPENAI_BASE_URL": "https:///v1"}, "OPENAI_BASE_URL is no URL"),
     ],
 )
 def test_a_setting_that_cannot_be_used(settings: dict[str, str], message: str) -> None:
