@@ -55,6 +55,12 @@ class Stack:
         stack.admin.register(agent.uri)
         return stack
 
+    def restart_agent(self, **env: str) -> None:
+        """Replace the agent by one with these settings."""
+        self.agent.stop()
+        self.agent = start_agent(self.restate, self.model, env=env)
+        self.admin.register(self.agent.uri, force=True)
+
     def session(self) -> Session:
         return Session(self, f"test-{uuid.uuid4().hex[:12]}")
 
@@ -142,6 +148,18 @@ class Session:
             )
 
         wait_until(streaming, what=f"{calls} {step} call(s) of turn {turn} to stream")
+
+    def block_workspace(self) -> str:
+        """Crash the agent and leave an invocation, paused by hand, that holds the workspace's key:
+        the id to resume. Nothing can be rolled back or committed till then.
+        """
+        self.stack.agent.kill()
+        blocker = self.stack.ingress.send("Workspace", "rollback", {"turn": 99}, key=self.key)
+        self.stack.admin.wait_for(blocker, "backing-off")
+        self.stack.admin.pause(blocker)
+        self.stack.admin.wait_for(blocker, "paused")
+        self.stack.agent.start()
+        return blocker
 
     def wait_no_draft(self) -> None:
         """Wait until the workspace holds no draft."""

@@ -5,7 +5,7 @@ is done again.
 import pytest
 
 from tests.stack import Session, Stack
-from workbench import start_agent, start_restate
+from workbench import start_restate
 
 
 def _assert_finished_once(session: Session) -> None:
@@ -55,20 +55,18 @@ def test_the_agent_is_killed_in_the_middle_of_an_interruption(own_stack: Stack) 
 
 def test_the_task_is_paused_before_its_cancellation_reaches_it(own_stack: Stack) -> None:
     stack = own_stack
-    stack.agent.stop()
-    agent = start_agent(stack.restate, stack.model, env={"AGENT_MAX_ATTEMPTS": "2"})
-    stack.admin.register(agent.uri, force=True)
+    stack.restart_agent(AGENT_MAX_ATTEMPTS="2")
     session = stack.session()
     first = session.message()["task_id"]
     session.wait_streaming(1, "plan")
-    agent.kill()
+    stack.agent.kill()
     stack.admin.wait_for(first, "paused")
     stack.admin.cancel(first)  # wakes it, and finds nobody there
     stack.admin.wait_for(first, "paused")
     waiting = stack.ingress.send(
         "CodingAgent", "message", {"content": "Write it with Flask"}, key=session.key
     )
-    agent.start()
+    stack.agent.start()
     stack.admin.wait_for(waiting, "completed", timeout=30)
     session.wait_idle()
     assert session.statuses() == ["interrupted", "completed"]

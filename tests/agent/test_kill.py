@@ -3,7 +3,6 @@
 import pytest
 
 from tests.stack import Stack
-from workbench import start_agent
 
 
 @pytest.mark.parametrize("step", ["plan", "write", "review"])
@@ -47,15 +46,13 @@ def test_the_watcher_declines_to_be_cancelled(stack: Stack) -> None:
 
 
 def test_the_watcher_waits_for_an_agent_that_stays_away(own_stack: Stack) -> None:
-    env = {"AGENT_MAX_ATTEMPTS": "2"}
-    agent = start_agent(own_stack.restate, own_stack.model, env=env)
-    own_stack.admin.register(agent.uri, force=True)
+    own_stack.restart_agent(AGENT_MAX_ATTEMPTS="2")
     session = own_stack.session()
     task = session.message()["task_id"]
     session.wait_streaming(1, "write")
-    agent.kill()
+    own_stack.agent.kill()
     own_stack.admin.wait_for(task, "paused")  # more attempts than its watcher's would be
     own_stack.admin.kill(task)
-    agent.start()
+    own_stack.agent.start()
     assert session.wait_idle()["status"] == "killed"
     session.wait_no_draft()

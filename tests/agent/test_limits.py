@@ -1,31 +1,16 @@
 """How long a model call may take, how long it may be silent, and how much it is told."""
 
-from collections.abc import Callable
-
 import pytest
 
 from agent.contracts import ChatMessage
 from agent.history import as_conversation
 from agent.turns import TurnRecord
 from tests.stack import Stack
-from workbench import start_agent
 
 
-@pytest.fixture
-def restarted(own_stack: Stack) -> Callable[..., Stack]:
-    """Restart the agent with other settings."""
-
-    def restart(**env: str) -> Stack:
-        own_stack.agent.stop()
-        own_stack.agent = start_agent(own_stack.restate, own_stack.model, env=env)
-        own_stack.admin.register(own_stack.agent.uri, force=True)
-        return own_stack
-
-    return restart
-
-
-def test_a_stalled_stream_is_tried_again(restarted: Callable[..., Stack]) -> None:
-    stack = restarted(AGENT_STALL_TIMEOUT="1")
+def test_a_stalled_stream_is_tried_again(own_stack: Stack) -> None:
+    stack = own_stack
+    stack.restart_agent(AGENT_STALL_TIMEOUT="1")
     session = stack.session()
     stack.model.fail("hang", times=1)
     session.message()
@@ -44,10 +29,9 @@ def test_a_stalled_stream_is_tried_again(restarted: Callable[..., Stack]) -> Non
         ("AGENT_STALL_TIMEOUT", "The model has sent nothing for 0.5 s (AGENT_STALL_TIMEOUT)."),
     ],
 )
-def test_a_call_that_never_ends_pauses_its_task(
-    restarted: Callable[..., Stack], setting: str, said: str
-) -> None:
-    stack = restarted(**{setting: "0.5", "AGENT_MAX_ATTEMPTS": "2"})
+def test_a_call_that_never_ends_pauses_its_task(own_stack: Stack, setting: str, said: str) -> None:
+    stack = own_stack
+    stack.restart_agent(**{setting: "0.5", "AGENT_MAX_ATTEMPTS": "2"})
     session = stack.session()
     rate = {"AGENT_CALL_TIMEOUT": 5.0, "AGENT_STALL_TIMEOUT": 1.0}[setting]
     session.message()

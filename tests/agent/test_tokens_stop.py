@@ -39,12 +39,7 @@ def test_tokens_stop_though_the_cleanup_takes_long(own_stack: Stack) -> None:
     session.message()
     session.wait_streaming(1, "plan")
     # The rollback will have to wait behind this one.
-    stack.agent.kill()
-    blocker = stack.ingress.send("Workspace", "rollback", {"turn": 99}, key=session.key)
-    stack.admin.wait_for(blocker, "backing-off")
-    stack.admin.pause(blocker)
-    stack.admin.wait_for(blocker, "paused")
-    stack.agent.start()
+    blocker = session.block_workspace()
     wait_until(lambda: _streaming(session), what="the task to be back", timeout=20)
 
     asked = time.time()
