@@ -27,6 +27,9 @@ def _run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         ("tutorial", "stop", "--help"),
         ("test", "--help"),
         ("stress", "--help"),
+        ("benchmark", "--help"),
+        ("benchmark", "load", "--help"),
+        ("benchmark", "long-session", "--help"),
     ],
 )
 def test_help(arguments: tuple[str, ...]) -> None:
@@ -89,7 +92,25 @@ def test_stress_refuses_in_one_line(arguments: list[str], message: str) -> None:
     assert answer.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["tutorial", "test", "stress"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: {load,long-session}"),
+        (["load", "--sessions", "1,,2"], "'' is not a whole number from 1"),
+        (["load", "--rounds", "0"], "'0' is not a whole number from 1"),
+        (["load", "--seconds", "inf"], "'inf' is not a number above 0"),
+        (["long-session", "--turns", "50"], "50 turns are too few to compare: it takes 100"),
+    ],
+)
+def test_a_benchmark_that_cannot_be_is_refused(arguments: list[str], message: str) -> None:
+    answer = _run("benchmark", *arguments)
+
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert message in answer.stderr
+
+
+@pytest.mark.parametrize("command", ["tutorial", "test", "stress", "benchmark"])
 def test_an_old_python_is_told_so(command: str) -> None:
     pretend = (
         "import runpy, sys; sys.version_info = (3, 9, 18, 'final', 0);"
@@ -106,7 +127,7 @@ def test_an_old_python_is_told_so(command: str) -> None:
     )
 
 
-@pytest.mark.parametrize("file", ["tutorial", "test", "stress", "_check_python.py"])
+@pytest.mark.parametrize("file", ["tutorial", "test", "stress", "benchmark", "_check_python.py"])
 def test_an_old_python_can_read_that_far(file: str) -> None:
     ast.parse((SCRIPTS / file).read_text(), feature_version=(3, 4))
 

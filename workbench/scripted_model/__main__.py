@@ -42,6 +42,9 @@ def main() -> int:
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.loglevel = "WARNING"
+    # A thousand clients may come at once. Who finds no place in the queue is not refused but waits
+    # for seconds before it knocks again.
+    config.backlog = 4096
     # Longer than clients keep an idle connection: a reused one is never closed under a request.
     config.keep_alive_timeout = 600
     asyncio.run(serve(create_app(), config, shutdown_trigger=_never))  # type: ignore[arg-type]
