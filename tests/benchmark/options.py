@@ -52,7 +52,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     long_session = commands.add_parser(
         "long-session",
         help="what a message costs at turn 1,000, against turn 1",
-        description="A session with many turns beside two with few. Exits with 1 if a ratio is above 1.2.",
+        description="A session with many turns beside two with few. Exits with 1 if a ratio is "
+        "above 1.2.",
     )
     long_session.add_argument("--turns", type=_turns, default=1000, help="default: %(default)s")
 
