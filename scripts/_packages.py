@@ -43,6 +43,7 @@ def install(python: Path, requirements: Path, *, cache: Path, log: Path) -> None
 
     Raises StepFailed with pip's last lines if pip cannot do it either.
     """
+    folder = requirements.parent  # to both, a path in it (`-e .`) is one of the current folder
     quiet = ["--disable-pip-version-check", "--no-input"]
     pip: list[str | Path] = [python, "-m", "pip", "install", *quiet]
     uv: list[str | Path] = [python, "-m", "uv", "pip", "install", "--python", python]
@@ -51,12 +52,13 @@ def install(python: Path, requirements: Path, *, cache: Path, log: Path) -> None
         try:
             get_uv = [*pip, "--retries=1", "--only-binary=:all:", _UV]
             step("uv, which installs packages", get_uv, log=log)
-            step("packages", [*uv, "-r", requirements], env=environment, log=log)
+            step("packages", [*uv, "-r", requirements], env=environment, cwd=folder, log=log)
             return
         except StepFailed:
             print("  uv could not do it, so pip does; that takes about half a minute.")
     # What is imported is compiled then; compiling all of it takes ten seconds more.
-    step("packages", [*pip, "--no-compile", "-r", requirements], log=log, hint=_HINT)
+    command = [*pip, "--no-compile", "-r", requirements]
+    step("packages", command, cwd=folder, log=log, hint=_HINT)
 
 
 def _pip_configuration(python: Path) -> dict[str, str]:

@@ -26,6 +26,7 @@ def step(
     *,
     log: Path,
     env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
     hint: str = "",
 ) -> None:
     """Run `command` to its end, saying what it is (`title`) and how long it took.
@@ -36,7 +37,7 @@ def step(
     started = time.monotonic()
     skip = log.stat().st_size if log.exists() else 0
     print(f"  {title} … ", end="", flush=True)
-    with child(command, env=env, log=log) as process:
+    with child(command, env=env, cwd=cwd, log=log) as process:
         for sign in itertools.cycle(_SPINNER):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.1)

@@ -110,6 +110,19 @@ def test_sets_up_once(repository: SmallRepository) -> None:
     assert repository.pebble() == "1.0"
 
 
+def test_a_path_in_the_requirements_is_the_repositorys(repository: SmallRepository) -> None:
+    repository.require("1.2")
+    (wheel,) = repository.folder.glob("wheels/pebble-1.2-*")
+    (repository.folder / "requirements.txt").write_text(f"./wheels/{wheel.name}\n")
+
+    code, _, err = repository.ensure(
+        before="import os, sys; sys.path.insert(0, os.path.abspath('scripts')); os.chdir('/');"
+    )
+
+    assert (code, err) == (0, "")
+    assert repository.pebble() == "1.2"
+
+
 def test_other_requirements_are_added_to_what_is_there(repository: SmallRepository) -> None:
     repository.require("1.1")
 
