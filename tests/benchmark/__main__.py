@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("Interrupted; all that was started has ended.", file=sys.stderr)
         return 130
-    print(text)
+    sys.stdout.write(text)
     if chosen.output:
         try:
             chosen.output.write_text(text, encoding="utf-8")

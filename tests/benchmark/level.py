@@ -22,6 +22,7 @@ from workbench.errors import WorkbenchError
 from workbench.model import ModelRequest
 
 _ENDING = 120.0
+_OPENED_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ async def run_level(stack: Stack, pattern: Pattern, level: Level) -> Result:
     failed_before = await asyncio.to_thread(_failed_attempts, stack)
     try:
         async with tokens.watched():
-            await asyncio.gather(*(session.open() for session in sessions))
+            await _open(sessions)
             meter = Meter(_pids(stack, pattern))
             began = time.monotonic()
             until = began + level.seconds
@@ -102,6 +103,17 @@ async def run_level(stack: Stack, pattern: Pattern, level: Level) -> Result:
         memory=memory,
         cores=cores,
     )
+
+
+async def _open(sessions: list[Session]) -> None:
+    """Open the sessions, a few at a time: that is not what is measured."""
+    few = asyncio.Semaphore(_OPENED_AT_ONCE)
+
+    async def open_one(session: Session) -> None:
+        async with few:
+            await session.open()
+
+    await asyncio.gather(*map(open_one, sessions))
 
 
 def _pids(stack: Stack, pattern: Pattern) -> dict[str, int]:
