@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import signal
 from functools import cache
 from typing import Any
 
@@ -21,6 +22,7 @@ import openai
 import restate
 from hypercorn.config import Config
 from restate import Context, ObjectContext, Service, TerminalError, VirtualObject
+from restate.server import install_shutdown_hook
 
 naive_agent, naive_task = VirtualObject("NaiveAgent"), Service("NaiveTask")
 
@@ -105,7 +107,13 @@ def main() -> None:
     config.keep_alive_max_requests = _UNLIMITED
     config.keep_alive_timeout = _UNLIMITED
     app = restate.app([naive_agent, naive_task], protocol="bidi")
-    asyncio.run(hypercorn.asyncio.serve(app, config))
+    asyncio.run(_serve(app, config))
+
+
+async def _serve(app: Any, config: Config) -> None:
+    # As the agent does: there is nothing to wait for, and SIGTERM is the SDK's unless it is shared.
+    install_shutdown_hook(asyncio.get_running_loop(), lambda: os._exit(0), signal.SIGTERM)
+    await hypercorn.asyncio.serve(app, config, shutdown_trigger=asyncio.Event().wait)
 
 
 if __name__ == "__main__":

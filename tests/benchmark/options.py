@@ -45,8 +45,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     load.add_argument(
         "--tokens-per-second",
         type=_positive,
-        default=2.0,
-        help="of each stream; the streams of a level are all open at once (default: %(default)g)",
+        default=0.5,
+        help="of each stream. All of a level are open at once, and no plan may be finished before "
+        "its task is interrupted (default: %(default)g)",
     )
 
     long_session = commands.add_parser(

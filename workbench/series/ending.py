@@ -25,7 +25,7 @@ JUPYTER = "jupyter"
 """The folder of Jupyter's and IPython's files, in the folder of a run and in a home."""
 
 _RUN = "run-"
-_CHECKS = "test-"  # what scripts/test has for a home
+_CHECKS = ("test-*", "benchmark-*")  # what scripts/test and scripts/benchmark have for a home
 
 
 def new_run() -> Path:
@@ -55,8 +55,9 @@ def end_everything() -> list[str]:
     """End sessions, runs and checks in this home and below; the names of what was ended."""
     names = [name for run in sorted(home().glob(f"{_RUN}*")) for name in end_run(run)]
     names += [*end_session(), *_kill(_processes_below(home()))]
-    for checks in home().glob(f"{_CHECKS}*"):
-        shutil.rmtree(checks, ignore_errors=True)
+    for checks in _CHECKS:
+        for folder in home().glob(checks):
+            shutil.rmtree(folder, ignore_errors=True)
     return names
 
 
