@@ -66,7 +66,7 @@ def _measure(stack: Stack, chosen: argparse.Namespace) -> tuple[str, bool]:
             tokens_per_second=chosen.tokens_per_second,
             progress=_progress,
         )
-        text = load.report(stack, results, tokens_per_second=chosen.tokens_per_second)
+        text = load.report(stack, results)
         return text, not load.failed(results)
     costs = long_session.measure(stack, turns=chosen.turns, progress=_progress)
     return long_session.report(stack, costs), not long_session.failed(costs)

@@ -32,6 +32,7 @@ class Level:
     sessions: int
     rounds: int
     seconds: float
+    tokens_per_second: float
     to_be_ended: bool = True
     """Whether something follows, for which there has to be quiet."""
 

@@ -12,6 +12,7 @@ from tests.benchmark.patterns import Pattern, agent_of, start_naive
 from tests.stack import Stack
 
 _FIRST_TOKEN_SECONDS = 0.05
+_FASTEST_STREAM = 20.0  # tokens per second
 _BUSY = 0.9  # of one core: a Python process that is busier than that makes others wait
 
 
@@ -25,20 +26,32 @@ def measure(
     progress: Callable[[str], None],
 ) -> list[Result]:
     """Run every level with both patterns, one after the other."""
-    stack.model.set(tokens_per_second=tokens_per_second, first_token_seconds=_FIRST_TOKEN_SECONDS)
+    stack.model.set(tokens_per_second=_FASTEST_STREAM, first_token_seconds=_FIRST_TOKEN_SECONDS)
     naive, ours = start_naive(stack), agent_of(stack)
     for pattern in (naive, ours):
         progress(f"{pattern.name}: warming up")
-        asyncio.run(run_level(stack, pattern, Level(sessions=2, rounds=3, seconds=seconds)))
+        asyncio.run(run_level(stack, pattern, Level(2, 3, seconds, _FASTEST_STREAM)))
     runs = [(pattern, count) for count in sessions for pattern in (naive, ours)]
     return [
-        _run(stack, pattern, Level(count, rounds, seconds, number < len(runs)), progress)
+        _run(
+            stack,
+            pattern,
+            Level(
+                sessions=count,
+                rounds=rounds,
+                seconds=seconds,
+                tokens_per_second=min(_FASTEST_STREAM, tokens_per_second / count),
+                to_be_ended=number < len(runs),
+            ),
+            progress,
+        )
         for number, (pattern, count) in enumerate(runs, start=1)
     ]
 
 
 def _run(stack: Stack, pattern: Pattern, level: Level, progress: Callable[[str], None]) -> Result:
     began = time.monotonic()
+    stack.model.set(tokens_per_second=level.tokens_per_second)
     progress(f"{pattern.name}: {level.sessions:,} sessions …")
     result = asyncio.run(run_level(stack, pattern, level))
     progress(
@@ -57,7 +70,7 @@ def failed(results: list[Result]) -> bool:
     return any(result.errors or result.missed for result in ours)
 
 
-def report(stack: Stack, results: list[Result], *, tokens_per_second: float) -> str:
+def report(stack: Stack, results: list[Result]) -> str:
     """The results in Markdown."""
     errors = [
         f"- {_name(result)}: {count} × {error}"
@@ -68,10 +81,9 @@ def report(stack: Stack, results: list[Result], *, tokens_per_second: float) -> 
         [
             "# Interruptions under load",
             "",
-            f"{conditions(stack)} Server, agent, model and client share the machine; the model "
-            f"streams {tokens_per_second:g} tokens/s per request, the first one after "
-            f"{_FIRST_TOKEN_SECONDS * 1000:.0f} ms. Each session interrupts its task as soon as "
-            "the first token is on record.",
+            f"{conditions(stack)} Server, agent, model and client share the machine. The "
+            f"model takes {_FIRST_TOKEN_SECONDS * 1000:.0f} ms for a first token. Each session "
+            "interrupts its task as soon as that is on record.",
             "",
             markdown([_speed(result) for result in results], names=2),
             "",
@@ -85,8 +97,8 @@ def report(stack: Stack, results: list[Result], *, tokens_per_second: float) -> 
             "",
             "missed: the old task was still being answered by the model when the new one got its "
             "first token. Tokens: those that the old task got after the new message was answered, "
-            "until the level's end, per interruption. Failed attempts: invocations of which one "
-            "failed, and Restate made another. Errors: what a client or the model saw of it, or a "
+            "until the level's end, mean per interruption. Failed attempts: invocations of which "
+            "one failed, and Restate made another. Errors: what a client or the model saw of it, or a "
             "task that ended by itself.",
             "",
             markdown([_cost(result) for result in results], names=2),
@@ -125,6 +137,7 @@ def _correctness(result: Result) -> dict[str, str]:
         **_head(result),
         "interruptions": f"{len(result.accepted):,}",
         "missed": f"{result.missed:,} ({result.missed / count:.0%})",
+        "tokens/s per stream": f"{result.level.tokens_per_second:g}",
         "tokens after acceptance": f"{result.late_tokens / count:,.2f}",
         "failed attempts": f"{result.failed_attempts:,}",
         "errors": f"{result.errors.total():,}",

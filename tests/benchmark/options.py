@@ -45,9 +45,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     load.add_argument(
         "--tokens-per-second",
         type=_positive,
-        default=0.5,
-        help="of each stream. All of a level are open at once, and no plan may be finished before "
-        "its task is interrupted (default: %(default)g)",
+        default=500.0,
+        help="of all sessions of a level together, and 20 at most for each: no plan may be "
+        "finished before its task is interrupted (default: %(default)g)",
     )
 
     long_session = commands.add_parser(

@@ -28,7 +28,7 @@ def test_load(own_stack: Stack) -> None:
         tokens_per_second=20,
         progress=lines.append,
     )
-    text = load.report(own_stack, results, tokens_per_second=20)
+    text = load.report(own_stack, results)
 
     assert [len(result.accepted) for result in results] == [2, 2, 6, 6]
     naive, ours = results[0::2], results[1::2]
