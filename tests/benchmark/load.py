@@ -98,8 +98,8 @@ def report(stack: Stack, results: list[Result]) -> str:
             "missed: the old task was still being answered by the model when the new one got its "
             "first token. Tokens: those that the old task got after the new message was answered, "
             "until the level's end, mean per interruption. Failed attempts: invocations of which "
-            "one failed, and Restate made another. Errors: what a client or the model saw of it, or a "
-            "task that ended by itself.",
+            "one failed, and Restate made another. Errors: what a client or the model saw of it, "
+            "or a task that ended by itself.",
             "",
             markdown([_cost(result) for result in results], names=2),
             "",

@@ -25,7 +25,7 @@ def test_load(own_stack: Stack) -> None:
         sessions=[1, 3],
         rounds=2,
         seconds=1,
-        tokens_per_second=20,
+        tokens_per_second=60,
         progress=lines.append,
     )
     text = load.report(own_stack, results)
@@ -44,7 +44,7 @@ def test_load(own_stack: Stack) -> None:
         assert max(result.cancelled) <= max(result.accepted)
     # Its second interruption finds nothing to cancel; see tests/lessons/test_naive_pattern.py.
     assert all(result.missed for result in naive)
-    assert all(result.late_tokens for result in naive)
+    assert sum(result.late_tokens for result in naive) > 0
     assert re.search(r"^\| 3 +\| naive +\| +6 \|", text, re.MULTILINE)
     assert "\nErrors:\n" not in text
     assert any(line.startswith("naive: 3 sessions, 6 interruptions") for line in lines)
