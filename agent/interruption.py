@@ -4,7 +4,6 @@ does not end.
 
 from datetime import timedelta
 from functools import partial
-from math import ceil
 
 from restate import ObjectContext, RestateDurableFuture
 
@@ -17,8 +16,8 @@ from agent.turns import TurnRecord, close_turn
 
 __all__ = ["interrupt"]
 
+# How long a cancelled task may take before it is killed, and before it is first cancelled again.
 _TIMEOUT = timedelta(seconds=settings().cancel_timeout)
-# How long a cancelled task may take before it is cancelled again.
 _PATIENCE = min(timedelta(seconds=5), _TIMEOUT)
 
 
@@ -49,20 +48,22 @@ async def _end_of(
 ) -> tuple[TaskReport, bool]:
     """What became of a cancelled task, and whether it had to be killed.
 
-    The time limit is durable, and counted in rounds: while the agent is away the timer runs on, but
-    a task that could not hear of its cancellation has most of the rounds still before it.
+    The time limit is durable, and made of timers that grow: while the agent is away the one that
+    runs goes on, but a task that could not hear of its cancellation has the later ones before it.
     """
-    rounds, killed = 0, False
-    while not await ended_within(ctx, _PATIENCE, task):
-        rounds += 1
-        if rounds < ceil(_TIMEOUT / _PATIENCE):
+    waited, patience, killed = timedelta(0), _PATIENCE, False
+    while not await ended_within(ctx, patience, task):
+        waited += patience
+        if waited < _TIMEOUT:
             # While its code could not be reached the task may have been paused again. A
             # cancellation wakes it; one too many does no harm.
             ctx.cancel_invocation(turn.task_id)
+            patience = min(2 * patience, _TIMEOUT - waited)
         else:
             # Its watcher, outside its tree, rolls back the draft.
             kill = ctx.run_typed("kill", partial(kill_invocation, turn.task_id))
             killed = await result_of(kill) or killed
+            patience = _PATIENCE
     outcome = await outcome_of(task, turn=turn.turn, task_id=turn.task_id)
     if not killed or outcome.status != "killed":
         return outcome, False

@@ -49,7 +49,7 @@ class Settings:
     call_timeout: float = 300.0
     stall_timeout: float = 60.0
     context_tokens: int = 24_000
-    cancel_timeout: float = 30.0
+    cancel_timeout: float = 120.0
     admin_url: str = "http://127.0.0.1:9070"
 
 

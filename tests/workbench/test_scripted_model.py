@@ -251,10 +251,10 @@ async def test_tokens_come_at_the_rate_that_was_set(
     assert request.completion_tokens == count
     assert request.first_token_at
     assert request.last_token_at
-    assert 0.1 <= request.first_token_at - request.started_at < 0.3
     # A busy machine delays tokens, but the clock is caught up with; it is never overtaken.
-    expected = (count - 1) / rate
-    assert expected * 0.8 <= request.last_token_at - request.first_token_at < expected + 0.3
+    assert 0.1 <= request.first_token_at - request.started_at < 1.1
+    expected = 0.1 + (count - 1) / rate
+    assert expected <= request.last_token_at - request.started_at < expected + 1.0
 
 
 async def test_a_new_rate_holds_for_a_stream_under_way(
