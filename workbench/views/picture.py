@@ -1,4 +1,4 @@
-"""What every drawing is in the end: an image, the same in text, and a sentence that says what to see.
+"""What a drawing is in the end: an image, the same in text, and a sentence on what to see in it.
 
 A notebook shows the image, also on GitHub and in static pages; a terminal shows the text.
 """
