@@ -9,8 +9,10 @@ from pathlib import Path
 
 from workbench import home, ports
 from workbench.errors import WorkbenchError
+from workbench.waiting import WaitTimeout, wait_until
 
 _DEFAULTS = {"ingress": 8080, "admin": 9070, "node": 5122}
+_GRACE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,21 @@ def _choose(name: str, default: int, remembered: int | None, folder: Path) -> in
     port = int(asked) if asked else remembered
     if port is None:
         return ports.free_port(default if home.is_default() else None)
-    if not ports.is_free(port):
+    if not _free_soon(port):
         other = f"set {variable} to another port" if asked else f"remove {_file(folder)}"
         raise WorkbenchError(
             f"Restate's {name} port {port} is taken by {ports.holder(port)}.\n"
             f"Stop that program, or {other}."
         )
     return port
+
+
+def _free_soon(port: int) -> bool:
+    """Whether a port is free, or is within the moment that a killed server's sockets may take."""
+    try:
+        return wait_until(lambda: ports.is_free(port), what="the port", timeout=_GRACE_SECONDS)
+    except WaitTimeout:
+        return False
 
 
 def _file(folder: Path) -> Path:
