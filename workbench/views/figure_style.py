@@ -136,11 +136,9 @@ def draw_legend(figure: Figure, kinds: Collection[str], **where: Any) -> Legend 
 
 def legend_line(kinds: Collection[str]) -> str:
     """The same in text: `▒ running · ✕ cancel signal arrives`."""
-    return " · ".join(
-        f"{style.character} {style.meaning}"
-        for kind, style in [*BARS.items(), *MARKS.items()]
-        if kind in kinds
-    )
+    bars = [f"{style.character} {style.meaning}" for kind, style in BARS.items() if kind in kinds]
+    marks = [f"{style.character} {style.meaning}" for kind, style in MARKS.items() if kind in kinds]
+    return " · ".join(bars + marks)
 
 
 def _filled(style: BarStyle) -> dict[str, Any]:
