@@ -69,15 +69,17 @@ BARS = {
     "queued": BarStyle("queued", "-", "#c3c9d1", "#9aa5b1", 0.18),
     "running": BarStyle("running", "▒", _BLUE, _BLUE, 0.66),
     "step": BarStyle("durable step, such as a model call", "█", "#163a6b", "#163a6b", 0.42),
-    "backing off": BarStyle("failed, trying again", "/", "#f9b24d", "#a85b00", 0.66, "////"),
-    "paused": BarStyle("paused", ":", "#fff0a3", "#8a7400", 0.66, "...", "--"),
+    "backing off": BarStyle(
+        "failed: waiting or trying again", "/", "#f9b24d", "#a85b00", 0.66, "////"
+    ),
+    "paused": BarStyle("paused", "=", "#fff0a3", "#8a7400", 0.66, "...", "--"),
     "suspended": BarStyle("suspended", "_", "white", "#2f6fb7", 0.66),
     "cleanup": BarStyle("after the cancel signal", "\\", "#d9c6f2", _VIOLET, 0.66, "\\\\\\\\"),
 }
 MARKS = {
     "cancel": MarkStyle("cancel signal arrives", "✕", "X", "#d21f3c", "white", 9.0),
     "kill": MarkStyle("killed", "‡", "P", "black", "white", 9.5),
-    "resume": MarkStyle("at work again", "▷", ">", "white", INK),
+    "resume": MarkStyle("first sign of life after a pause", "▷", ">", "white", INK),
     "compensation": MarkStyle("compensation begins", "◆", "D", _VIOLET, "white", 6.5),
     "completed": MarkStyle("completed", "●", "o", INK, INK, 5.5),
     "failed": MarkStyle("ended in failure", "○", "o", "white", INK, 5.5),
