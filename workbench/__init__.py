@@ -36,6 +36,7 @@ from workbench.views import (
     show_tree,
     show_turns,
     state_rows,
+    timeline_picture,
     timeline_rows,
     tree_rows,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "start_restate",
     "state_rows",
     "stop_all",
+    "timeline_picture",
     "timeline_rows",
     "tree_rows",
     "wait_until",

@@ -10,7 +10,7 @@ from workbench.views.lanes import lane_rows, show_lanes
 from workbench.views.model_requests import model_request_rows, show_model_requests
 from workbench.views.session import show_history, show_turns
 from workbench.views.state import show_state, state_rows
-from workbench.views.timeline import cleanup_rows, show_timeline, timeline_rows
+from workbench.views.timeline import cleanup_rows, show_timeline, timeline_picture, timeline_rows
 from workbench.views.tree import show_tree, tree_rows
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "show_tree",
     "show_turns",
     "state_rows",
+    "timeline_picture",
     "timeline_rows",
     "tree_rows",
 ]

@@ -55,7 +55,7 @@ class DrawnTree:
         return f"{self.left_out} bookkeeping {calls} not shown" if self.left_out else ""
 
 
-def drawn_tree(lanes: Sequence[Lane], *, whole: bool, title: str | None = None) -> DrawnTree:
+def drawn_tree(lanes: Sequence[Lane], *, whole: bool, title: str = "") -> DrawnTree:
     """The lanes of a tree, those that keep the books only if `whole`; `title` goes ahead of what is
     said of the root.
     """

@@ -6,13 +6,20 @@ whether a tree was taken down leaves first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.views.clock import instant, milliseconds
+from workbench.views.drawn_tree import drawn_tree
 from workbench.views.invocation_row import fetch, in_list
 from workbench.views.journal_entry import entry_parts, name_of
+from workbench.views.picture import Picture, as_png, show_picture
+from workbench.views.spans import lane_trees
 from workbench.views.table import print_table
-from workbench.views.tree import label, tree_rows
+from workbench.views.timeline_caption import timeline_caption
+from workbench.views.timeline_figure import timeline_figure
+from workbench.views.timeline_text import timeline_text
+from workbench.views.tree import tree_rows
 
 if TYPE_CHECKING:
     from workbench.admin import Admin
@@ -20,35 +27,51 @@ if TYPE_CHECKING:
 _CANCEL = "Signal cancel"
 
 
-def show_timeline(admin: Admin, root_id: str) -> None:
-    """Print `timeline_rows` as a tree, and `cleanup_rows` where anything was cancelled."""
-    rows = timeline_rows(admin, root_id)
-    print_table(
-        f"Milliseconds since {root_id} was created",
-        [
-            {
-                "invocation": label(row),
-                "created": row["created"],
-                "running": row["running"],
-                "cancel": ", ".join(str(cancel) for cancel in row["cancels"]),
-                "completed": row["completed"],
-                "outcome": row["status"].split(" · ", 2)[-1],
-            }
-            for row in rows
-        ],
-        widths={"invocation": 44},
-        targets=["invocation"],
-        right=["created", "running", "cancel", "completed"],
-    )
-    cleanup = cleanup_rows(admin, root_id)
-    if cleanup:
-        print_table(
-            "What they did once the cancel had come",
-            [{name: row[name] for name in ("ms", "target", "did")} for row in cleanup],
-            widths={"target": 44},
-            targets=["target", "did"],
-            right=["ms"],
-        )
+def show_timeline(
+    admin: Admin,
+    *roots: str,
+    whole: bool = False,
+    caption: str | None = None,
+    titles: Sequence[str] | None = None,
+    cleanup: bool = False,
+) -> None:
+    """Show the `timeline_picture` of one tree or several; with `cleanup`, also print the
+    `cleanup_rows` of those where anything was cancelled.
+    """
+    show_picture(timeline_picture(admin, *roots, whole=whole, caption=caption, titles=titles))
+    for root in roots if cleanup else ():
+        if rows := cleanup_rows(admin, root):
+            print_table(
+                "What they did once the cancel had come",
+                [{name: row[name] for name in ("ms", "target", "did")} for row in rows],
+                widths={"target": 44},
+                targets=["target", "did"],
+                right=["ms"],
+            )
+
+
+def timeline_picture(
+    admin: Admin,
+    *roots: str,
+    whole: bool = False,
+    caption: str | None = None,
+    titles: Sequence[str] | None = None,
+) -> Picture:
+    """The trees below `roots`, below each other on one axis of time.
+
+    The time is that since the first of the roots was created. Calls that only keep the books, such
+    as `UsageMeter/record`, are left out unless `whole`. A title of `titles`, one for each root,
+    goes ahead of what is said of the root. What cannot be known of a life is said in `lifeline.py`.
+    """
+    if not roots or len(titles or roots) != len(roots):
+        raise ValueError("one root or more, and as many titles")
+    lanes = lane_trees(admin, roots)
+    trees = [
+        drawn_tree(tree, whole=whole, title=title)
+        for tree, title in zip(lanes, titles or [""] * len(roots), strict=True)
+    ]
+    said = caption or timeline_caption(lanes)
+    return Picture(as_png(timeline_figure(trees, said)), timeline_text(trees), said)
 
 
 def timeline_rows(admin: Admin, root_id: str) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.short import clipped, without_middle
 from workbench.views.drawn_tree import DrawnLane, DrawnTree, kinds_in, last_moment
@@ -122,9 +122,9 @@ def _draw_title(labels: Axes, tree: DrawnTree, top: float) -> None:
     across = WIDTH_INCHES - 0.05
     for y, height, color in ((top - _BETWEEN_TREES, _BETWEEN_TREES, "white"), (top, 0.9, _BAND)):
         labels.add_patch(Rectangle((0, y), across, height, color=color, linewidth=0, clip_on=False))
-    text = {"y": top + 0.45, "va": "center_baseline", "color": INK}
-    labels.text(0.08, s=tree.title, fontsize=FONT_SIZE + 0.5, fontweight="bold", **text)
-    labels.text(across - 0.08, s=tree.note, fontsize=FONT_SIZE - 0.5, ha="right", **text)
+    text: dict[str, Any] = {"y": top + 0.45, "va": "center_baseline", "color": INK}
+    labels.text(x=0.08, s=tree.title, fontsize=FONT_SIZE + 0.5, fontweight="bold", **text)
+    labels.text(x=across - 0.08, s=tree.note, fontsize=FONT_SIZE - 0.5, ha="right", **text)
 
 
 def _draw_cancel_line(axes: Axes, tree: DrawnTree, top: float) -> None:
