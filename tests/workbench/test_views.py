@@ -152,10 +152,10 @@ def test_timeline_has_the_arrival_of_each_cancel(
         ("Probe/middle", "SendSignal cancel → Probe/leaf"),
     ]
 
-    show_timeline(admin, cancelled)
+    show_timeline(admin, cancelled, cleanup=True)
     printed = capsys.readouterr().out
-    assert printed.startswith(f"Milliseconds since {short_ids(cancelled)} was created\n")
-    assert "│   └── Probe/leaf" in printed
+    assert f"\nroot {short_ids(cancelled)} · cancelled\n" in printed
+    assert "│  └─ leaf" in printed
     assert "What they did once the cancel had come" in printed
     assert not re.search(r"\d\d:\d\d", printed)
 

@@ -98,9 +98,10 @@ def kinds_in(trees: Sequence[DrawnTree]) -> set[str]:
 
 
 def last_moment(trees: Sequence[DrawnTree]) -> int:
-    """The end of the axis of time."""
+    """The end of the axis of time. What is not due yet does not lengthen it."""
     lives = [row.lane.life for tree in trees for row in tree.rows if row.lane.life]
-    return max([1, *(life.states[-1].end for life in lives)])
+    begun = [life for life in lives if [span.kind for span in life.states] != ["queued"]]
+    return max([1, *(life.states[-1].end for life in begun or lives)])
 
 
 def _short(lane: Lane, caller: str) -> str:

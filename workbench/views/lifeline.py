@@ -93,11 +93,12 @@ def life_of(record: Record, entries: Sequence[Entry]) -> Life:
     end = record.now if record.completed is None else record.completed
     changes, resumed = _changes(record, own)
     cancels = [entry.at for entry in own if _is_cancel(entry)]
-    states = [
+    lasting = [
         Span(kind, begin, next_begin)
         for (begin, kind), (next_begin, _) in zip(changes, [*changes[1:], (end, "")], strict=True)
-        if next_begin > begin or len(changes) == 1
+        if next_begin > begin
     ]
+    states = lasting or [Span(changes[-1][1], record.created, end)]
     steps = [
         Span("step", entry.at, _end_of(entry, own, end, cut=True), entry.name)
         for entry in own

@@ -65,6 +65,8 @@ def _cleaned_up(root: Lane, below: Sequence[Lane]) -> str:
         return f"{root_did}, while {_count(len(told) - len(ends))} of the calls had not ended."
     if undo and undo.begin < last:
         return f"{root_did}; not before {_ms(last)} had {those} ended."
+    if root.ended is not None and root.ended < last:
+        return f"{root_did}; by {_ms(last)} {those} had ended too."
     return f"By {_ms(last)} {those} had ended; {'then ' if undo else ''}{root_did}."
 
 

@@ -120,7 +120,8 @@ def _draw_title(labels: Axes, tree: DrawnTree, top: float) -> None:
     from matplotlib.patches import Rectangle
 
     across = WIDTH_INCHES - 0.05
-    for y, height, color in ((top - _BETWEEN_TREES, _BETWEEN_TREES, "white"), (top, 0.9, _BAND)):
+    gap = min(top, _BETWEEN_TREES)
+    for y, height, color in ((top - gap, gap, "white"), (top, 0.9, _BAND)):
         labels.add_patch(Rectangle((0, y), across, height, color=color, linewidth=0, clip_on=False))
     text: dict[str, Any] = {"y": top + 0.45, "va": "center_baseline", "color": INK}
     labels.text(x=0.08, s=tree.title, fontsize=FONT_SIZE + 0.5, fontweight="bold", **text)
@@ -182,8 +183,9 @@ def _draw_life(axes: Axes, row: DrawnLane, y: float, *, per_inch: float) -> None
         at = max(mark.at + beside, at + _BETWEEN_MARKS * per_inch)
         draw_mark(axes, mark.kind, y, at)
     over = row.lane.ended is not None
-    at = (at if over else life.states[-1].end) + 0.09 * per_inch
-    room = int((_OUTCOMES + axes.get_xlim()[1] / per_inch - at / per_inch) / _LETTER)
+    right = axes.get_xlim()[1]
+    at = (at if over else min(life.states[-1].end, right)) + 0.09 * per_inch
+    room = int((_OUTCOMES + (right - at) / per_inch) / _LETTER)
     axes.text(
         at,
         y,
