@@ -113,7 +113,7 @@ def test_a_killed_tree_was_told_nothing(stack: Stack) -> None:
     assert killed[0].id == task
     assert len(killed) > 1
     assert not any(lane.times("cancel") or lane.times("compensation") for lane in tree)
-    assert "nothing was cleaned up" in timeline_picture(stack.admin, task).caption
+    assert "none of them cleaned up" in timeline_picture(stack.admin, task).caption
 
 
 def test_an_unknown_root_is_said_to_be_unknown(admin: Admin) -> None:
@@ -133,8 +133,8 @@ def _lane(id: str, parent: str | None, target: str, begin: int, end: int | None)
     record = Record("suspended" if open_ else "completed", None, begin, begin, end, None, 1000)
     entries = [
         Entry(0, "Command", "Input", begin),
-        Entry(1, "Command", "Run", begin + 10, "a step", 1),
-        Entry(2, "Notification", "Run", begin + 400, "", 1),
+        Entry(1, "Command", "Run", begin, "a step", 1),
+        Entry(2, "Notification", "Run", min(begin + 400, end or 1000), "", 1),
     ]
     return Lane(id, parent, target, how, status, life_of(record, entries))
 
@@ -173,13 +173,20 @@ def test_the_text_has_a_line_for_each() -> None:
     assert lines[0] == "From 0 to 1,000 ms since root was created"
     assert lines[2:8] == [
         "root inv_root · completed (1 bookkeeping call not shown)",
-        "Probe/root           █████████████▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒  ● completed 1000",
-        "├─ leaf · a step     ···██████████████▒▒▒▒··············  ● completed 600",
-        "│  └─ Box/put        ····█████████████··················  ● completed 121",
-        "├─ leaf · a step     ···██████████████__________________  suspended",
-        "└─ note (one-way)    ··································  no record",
+        "Probe/root         ██████████████▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒  ● completed 1000",
+        "├─ leaf · a step   ···██████████████▒▒▒▒·············  ● completed 600",
+        "│  └─ Box/put      ····█·····························  ● completed 121",
+        "├─ leaf · a step   ···██████████████_________________  suspended",
+        "└─ note (one-way)  ··································  no record",
     ]
     assert lines[9].startswith("▒ running · █ durable step")
+
+
+def test_the_text_between_two_moments() -> None:
+    lines = timeline_text([drawn_tree(TREE, whole=False)], between=(300, 640)).splitlines()
+    assert lines[0] == "From 300 to 640 ms since root was created"
+    assert lines[4] == "├─ leaf · a step   ████████████████████▒▒▒▒▒▒▒▒▒▒····  ● completed 600"
+    assert lines[5] == "│  └─ Box/put      ··································  ● completed 121"
 
 
 def test_the_figure_grows_with_its_rows() -> None:

@@ -33,12 +33,17 @@ def show_timeline(
     whole: bool = False,
     caption: str | None = None,
     titles: Sequence[str] | None = None,
+    between: tuple[int, int] | None = None,
     cleanup: bool = False,
 ) -> None:
     """Show the `timeline_picture` of one tree or several; with `cleanup`, also print the
     `cleanup_rows` of those where anything was cancelled.
     """
-    show_picture(timeline_picture(admin, *roots, whole=whole, caption=caption, titles=titles))
+    show_picture(
+        timeline_picture(
+            admin, *roots, whole=whole, caption=caption, titles=titles, between=between
+        )
+    )
     for root in roots if cleanup else ():
         if rows := cleanup_rows(admin, root):
             print_table(
@@ -56,12 +61,15 @@ def timeline_picture(
     whole: bool = False,
     caption: str | None = None,
     titles: Sequence[str] | None = None,
+    between: tuple[int, int] | None = None,
 ) -> Picture:
     """The trees below `roots`, below each other on one axis of time.
 
     The time is that since the first of the roots was created. Calls that only keep the books, such
     as `UsageMeter/record`, are left out unless `whole`. A title of `titles`, one for each root,
-    goes ahead of what is said of the root. What cannot be known of a life is said in `lifeline.py`.
+    goes ahead of what is said of the root. With `between`, two moments of the axis, only what
+    happened between them is drawn: the few milliseconds in which a cancel spreads are lost in a
+    long picture. `lifeline.py` says what the engine does not record, and so is not drawn.
     """
     if not roots or len(titles or roots) != len(roots):
         raise ValueError("one root or more, and as many titles")
@@ -71,7 +79,9 @@ def timeline_picture(
         for tree, title in zip(lanes, titles or [""] * len(roots), strict=True)
     ]
     said = caption or timeline_caption(lanes)
-    return Picture(as_png(timeline_figure(trees, said)), timeline_text(trees), said)
+    return Picture(
+        as_png(timeline_figure(trees, said, between)), timeline_text(trees, between), said
+    )
 
 
 def timeline_rows(admin: Admin, root_id: str) -> list[dict[str, Any]]:

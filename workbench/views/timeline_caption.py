@@ -31,7 +31,7 @@ def _story(root: Lane, below: Sequence[Lane]) -> list[str]:
     if root.times("kill"):
         return [*told, *_killed(root, below)]
     if told:
-        return [*told, _cleaned_up(root, below)]
+        return [*_waits([root]), *told, _cleaned_up(root, below)]
     return [*_cut_short(below), *_waits([root, *below]), _ended(root, below)]
 
 
@@ -81,9 +81,9 @@ def _killed(root: Lane, below: Sequence[Lane]) -> list[str]:
     others = f", and {_named(with_it)} with it" if with_it else ""
     quiet = not any(lane.times("cancel") or lane.times("compensation") for lane in (root, *below))
     left = (
-        "No signal told them, and nothing was cleaned up."
+        "No signal told them, and none of them cleaned up."
         if with_it
-        else ("No signal told it, and nothing was cleaned up.")
+        else ("No signal told it, and it did not clean up.")
     )
     return [f"{root.handler} was killed at {at}{others}.", *([left] if quiet else [])]
 
@@ -103,7 +103,10 @@ def _cut_short(below: Sequence[Lane]) -> list[str]:
 def _waits(lanes: Sequence[Lane]) -> list[str]:
     """Pauses and failures. What the engine does not record of them is not told either."""
     said = []
-    for kind, verb in (("paused", "paused"), ("backing off", "failed")):
+    for kind, was, were in (
+        ("paused", "was paused", "were paused"),
+        ("backing off", "failed", "failed"),
+    ):
         ones = [
             (lane, span)
             for lane in lanes
@@ -114,25 +117,31 @@ def _waits(lanes: Sequence[Lane]) -> list[str]:
         if not ones:
             continue
         begin = _ms(min(span.begin for _, span in ones))
-        over = [span.end for lane, span in ones if lane.life and span != lane.life.states[-1]]
+        lane, span = ones[0]
         who = list({lane.id: lane for lane, _ in ones}.values())
-        name = who[0].handler if len(who) == 1 else _named(who)
-        was = "" if verb == "failed" else "was " if len(who) == 1 else "were "
-        text = f"{name} {was}{verb} {'at' if len(ones) == 1 else 'from'} {begin}"
-        text += "" if len(ones) == 1 else " on"
-        if over and len(over) == len(ones):
+        text = f"{lane.handler} {was}" if len(who) == 1 else f"{_named(who)} {were}".capitalize()
+        text += f" at {begin}" if len(ones) == 1 else f" from {begin} on"
+        ends = [span.end for lane, span in ones if lane.life and span != lane.life.states[-1]]
+        if len(ends) < len(ones):
+            said.append(f"{text}.")
+        elif len(ones) == 1 and span.end in lane.times("cancel"):
+            said.append(f"{text}, until the cancel woke it.")
+        else:
             its = "its first" if len(ones) == 1 else "the last"
-            text += f"; {its} sign of life after that came at {_ms(max(over))}"
-            text += " (the engine does not record a resume)" if kind == "paused" else ""
-        said.append(f"{text[0].upper() if len(who) > 1 else text[0]}{text[1:]}.")
+            text += f"; {its} sign of life after that came at {_ms(max(ends))}"
+            note = " (the engine does not record a resume)" if kind == "paused" else ""
+            said.append(f"{text}{note}.")
     return said
 
 
 def _ended(root: Lane, below: Sequence[Lane]) -> str:
     assert root.life is not None
     if root.ended is None:
-        now = root.life.states[-1].end
-        return f"At {_ms(now)}, when this picture was made, {root.handler} was {root.outcome}."
+        now = _ms(root.life.states[-1].end)
+        at_work = [lane for lane in below if lane.life and lane.outcome == "running"]
+        verb = "was" if len(at_work) == 1 else "were"
+        others = f", and {_named(at_work)} below it {verb} at work" if at_work else ""
+        return f"At {now}, when this picture was made, {root.handler} was {root.outcome}{others}."
     steps = [span for lane in (root, *below) if lane.life for span in lane.life.steps]
     most = max((sum(o.begin <= s.begin < o.end for o in steps) for s in steps), default=0)
     at_once = f"; up to {_count(most)} durable steps were at work at once" if most > 1 else ""

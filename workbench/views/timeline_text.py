@@ -15,18 +15,21 @@ _GAP = "  "
 _NOTHING = "·"
 
 
-def timeline_text(trees: Sequence[DrawnTree]) -> str:
-    """A line for each invocation: its label, a bar, its outcome, and when its marks were."""
-    end = last_moment(trees)
+def timeline_text(trees: Sequence[DrawnTree], between: tuple[int, int] | None = None) -> str:
+    """A line for each invocation: its label, a bar, its outcome, and when its marks were.
+
+    The bars show what is `between` two moments, where given.
+    """
+    begin, end = between or (0, last_moment(trees))
     labels = [without_middle(f"{row.branch}{row.label}", _LABEL) for row in _rows(trees)]
     width = max(map(len, labels))
-    lines = [f"From 0 to {end:,} ms since {trees[0].root.handler} was created"]
+    lines = [f"From {begin:,} to {end:,} ms since {trees[0].root.handler} was created"]
     for tree in trees:
         note = f" ({tree.note})" if tree.note else ""
         lines += ["", clipped(f"{tree.title}{note}", WIDTH)]
         for row in tree.rows:
             label = without_middle(f"{row.branch}{row.label}", _LABEL)
-            left = f"{label:<{width}}{_GAP}{_bar(row, end)}{_GAP}"
+            left = f"{label:<{width}}{_GAP}{_bar(row, begin, end)}{_GAP}"
             lines.append(f"{left}{_clipped(_outcome(row), WIDTH - len(left))}".rstrip())
     return "\n".join([*lines, "", *_wrapped(legend_line(kinds_in(trees)))])
 
@@ -35,7 +38,7 @@ def _rows(trees: Sequence[DrawnTree]) -> list[DrawnLane]:
     return [row for tree in trees for row in tree.rows]
 
 
-def _bar(row: DrawnLane, end: int) -> str:
+def _bar(row: DrawnLane, begin: int, end: int) -> str:
     """What takes too little time for a character has one all the same."""
     cells = [_NOTHING] * _BAR
     life = row.lane.life
@@ -43,13 +46,15 @@ def _bar(row: DrawnLane, end: int) -> str:
         return "".join(cells)
 
     def column(at: int) -> int:
-        return min(at * _BAR // end, _BAR - 1)
+        return max(0, min((at - begin) * _BAR // (end - begin), _BAR - 1))
 
     for span in (*life.states, *life.steps):
+        if span.end < begin or span.begin > end:
+            continue
         for cell in range(column(span.begin), max(column(span.begin), column(span.end - 1)) + 1):
             cells[cell] = BARS[span.kind].character
     for mark in life.marks:
-        if mark.kind not in {"completed", "failed"}:
+        if mark.kind not in {"completed", "failed"} and begin <= mark.at <= end:
             cells[column(mark.at)] = MARKS[mark.kind].character
     return "".join(cells)
 
