@@ -17,9 +17,10 @@ _attempts: dict[tuple[str, str], list[Reply]] = {}
 
 def attempts_of(invocation_id: str, step: str) -> list[Reply]:
     """The replies of a step's attempts in this process, to be added to."""
-    while len(_attempts) >= _KEPT_STEPS:
+    attempts = _attempts.setdefault((invocation_id, step), [])
+    if len(_attempts) > _KEPT_STEPS:
         del _attempts[next(iter(_attempts))]
-    return _attempts.setdefault((invocation_id, step), [])
+    return attempts
 
 
 def forget(invocation_id: str, step: str) -> None:

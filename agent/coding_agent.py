@@ -2,8 +2,11 @@
 turns.
 """
 
+from datetime import timedelta
+
 from restate import ObjectContext, ObjectSharedContext, TerminalError, VirtualObject
 
+from agent.cancellation import ended_within, surely
 from agent.checked_input import checked
 from agent.coding_task import run_task, watch
 from agent.contracts import (
@@ -12,6 +15,7 @@ from agent.contracts import (
     History,
     Message,
     NextStep,
+    StartTask,
     Status,
     Steering,
     StopResult,
@@ -45,6 +49,7 @@ __all__ = [
     "get_turns",
     "message",
     "next_step",
+    "start_task",
     "stop",
     "task_finished",
 ]
@@ -55,6 +60,9 @@ _WINDOW = 20
 # How many turns may be open, and how often one of them may be steered: what is written per message
 # stays small.
 _MOST_OPEN, _MOST_STEERING = 20, 10
+
+# How long to wait for the end of a task that may be over: one that is answers at once.
+_AT_ONCE = timedelta(milliseconds=50)
 
 # State is fetched key by key, as asked for: a session has one key per turn, and most handlers need
 # few of them.
@@ -73,7 +81,7 @@ async def message(ctx: ObjectContext, request: Message) -> Accepted:
     interrupted = None
     match request.when_busy:
         case "steer":
-            return _steer(ctx, busy, request)
+            return await _steer(ctx, busy, request)
         case "reject" if busy:
             at_work = busy[0]
             raise TerminalError(
@@ -92,14 +100,38 @@ async def message(ctx: ObjectContext, request: Message) -> Accepted:
 
     number = await newest_turn(ctx) + 1
     waits_for = [turn.task_id for turn in busy]
-    task_id = await _dispatch(ctx, Task(session=ctx.key(), turn=number, waits_for=waits_for))
-    # From here on nothing is awaited: the turn is on record with its task and its watcher, or not
-    # at all.
+    task = Task(session=ctx.key(), turn=number, waits_for=waits_for)
+    start = StartTask(task=task, message_id=ctx.request().id)
+    # A cancellation of this message that arrives from here on comes too late, and is absorbed.
+    task_id = await surely(lambda: ctx.object_call(start_task, key=ctx.key(), arg=start))
+    # Nothing more is awaited: the turn is on record, or its task will find that it is not.
     turn = TurnRecord(turn=number, content=request.content, status="running", task_id=task_id)
     add_turn(ctx, turn, after=busy)
-    # Sent from here, the watcher is no part of the task's tree and survives a kill of it.
-    ctx.service_send(watch, Watch(session=ctx.key(), turn=number, task_id=task_id))
     return Accepted(turn=number, task_id=task_id, interrupted=interrupted)
+
+
+@coding_agent.handler(
+    kind="shared", ingress_private=True, invocation_context_managers=checked(StartTask)
+)
+async def start_task(ctx: ObjectSharedContext, start: StartTask) -> str:
+    """Send a task and its watcher, and return the id of the task.
+
+    A kill takes along what an invocation has sent, for as long as that is under way. So `message`
+    does not send these two itself: by the time that it puts the turn on record, this call is over,
+    and a kill of `message` reaches neither. Nor is the watcher part of the task's tree.
+
+    The idempotency key makes sending again harmless: the answer is the id of the task that was sent
+    first.
+    """
+    task = start.task
+    while True:
+        sent = ctx.service_send(run_task, task, idempotency_key=start.message_id)
+        try:
+            task_id = await sent.invocation_id()
+        except TerminalError:  # a cancellation, which comes too late
+            continue
+        ctx.service_send(watch, Watch(session=task.session, turn=task.turn, task_id=task_id))
+        return task_id
 
 
 @coding_agent.handler()
@@ -175,12 +207,17 @@ async def get_status(ctx: ObjectSharedContext) -> Status:
     return Status(turn=await newest_turn(ctx), status="idle", task_id=None)
 
 
-def _steer(ctx: ObjectContext, busy: list[TurnRecord], request: Message) -> Accepted:
+async def _steer(ctx: ObjectContext, busy: list[TurnRecord], request: Message) -> Accepted:
     """Leave the message for the task that it is meant for, to be taken at its next step."""
     task_id = request.expected_task_id
     turn = next((turn for turn in busy if turn.task_id == task_id), None)
-    if turn is None or turn.closing:
-        raise TerminalError(f"Task {task_id} is over, or as good as over.", status_code=409)
+    if turn is None:
+        raise TerminalError(
+            f"No open turn of this session has task {task_id}: it is over, or not this session's.",
+            status_code=409,
+        )
+    if turn.closing or await _is_over(ctx, turn):
+        raise TerminalError(f"Task {task_id} is past its last step.", status_code=409)
     if len(turn.steering) >= _MOST_STEERING:
         raise TerminalError(
             f"Task {task_id} was steered {_MOST_STEERING} times. Interrupt it, or wait for it.",
@@ -190,19 +227,17 @@ def _steer(ctx: ObjectContext, busy: list[TurnRecord], request: Message) -> Acce
     return Accepted(turn=turn.turn, task_id=turn.task_id, interrupted=None)
 
 
-async def _dispatch(ctx: ObjectContext, task: Task) -> str:
-    """Send the task and return its id.
+async def _is_over(ctx: ObjectContext, turn: TurnRecord) -> bool:
+    """Whether the task of an open turn has ended, and only its report is still to come.
 
-    A cancellation of this message that arrives once the task is sent comes too late, and is
-    absorbed. The idempotency key makes sending again harmless: the answer is the id of the task
-    that was sent first.
+    If so, the turn is closed.
     """
-    while True:
-        task_handle = ctx.service_send(run_task, task, idempotency_key=ctx.request().id)
-        try:
-            return await task_handle.invocation_id()
-        except TerminalError:
-            continue
+    task = ctx.attach_invocation(turn.task_id, type_hint=TaskResult)
+    if not await ended_within(ctx, _AT_ONCE, task):
+        return False
+    outcome = await outcome_of(task, turn=turn.turn, task_id=turn.task_id)
+    await close_turn(ctx, turn, outcome)
+    return True
 
 
 async def _turn_of(ctx: ObjectContext, step: NextStep) -> TurnRecord:

@@ -16,6 +16,7 @@ __all__ = [
     "NextStep",
     "Plan",
     "PlannedFile",
+    "StartTask",
     "Status",
     "Steering",
     "StopResult",
@@ -68,7 +69,9 @@ class Message(_Wire):
             "enqueue": this turn begins when those that are open are over.
             "reject": 409, which names the task at work; nothing is changed.
             "steer": no new turn; the task named by `expected_task_id` takes the message at its next
-            step boundary, and plans again. 409 if that task is over or past its last boundary.
+            step boundary, which is after its plan, its files or its review, and plans again. 409 if
+            that task is over or past its last boundary. If it ends before it gets there, the
+            message stays in the conversation for the next turn.
         expected_task_id: the task to steer.
     """
 
@@ -92,9 +95,12 @@ class Message(_Wire):
     @model_validator(mode="after")
     def _check_expected_task_id(self) -> "Message":
         if (self.when_busy == "steer") != (self.expected_task_id is not None):
-            raise PydanticCustomError(
-                "expected_task_id", "'expected_task_id' and when_busy 'steer' go together"
+            missing = (
+                "when_busy 'steer' needs 'expected_task_id', the task to steer"
+                if self.when_busy == "steer"
+                else "'expected_task_id' goes with when_busy 'steer' only"
             )
+            raise PydanticCustomError("expected_task_id", missing)
         return self
 
 
@@ -192,6 +198,13 @@ class Task(_Wire):
     session: str
     turn: TurnNumber
     waits_for: list[InvocationId] = []
+
+
+class StartTask(_Wire):
+    """The input of `start_task`: the task, and the message that asks for it."""
+
+    task: Task
+    message_id: InvocationId
 
 
 class Brief(_Wire):

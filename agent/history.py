@@ -59,4 +59,4 @@ def _answer(turn: TurnRecord) -> str | None:
         case "failed":
             return f"[Failed; no file was kept: {turn.error}]"
         case "killed":
-            return "[Killed before it was done; no file was kept.]"
+            return "[Killed before it could say what it had done; look before you rely on it.]"

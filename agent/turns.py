@@ -59,14 +59,19 @@ async def turn_records(
 
 async def open_turns(ctx: ObjectContext | ObjectSharedContext) -> list[TurnRecord]:
     """The turns that are not over, oldest first: one is at work, the others wait for it."""
-    return await turn_records(ctx, await _open_numbers(ctx))
+    turns = await turn_records(ctx, await _open_numbers(ctx))
+    return [turn for turn in turns if turn.status == "running"]
 
 
 def add_turn(ctx: ObjectContext, turn: TurnRecord, *, after: list[TurnRecord]) -> None:
-    """Put a new turn on record, behind those that are open."""
-    ctx.set("newest_turn", turn.turn)
-    ctx.set("open_turns", [*(other.turn for other in after), turn.turn])
+    """Put a new turn on record, behind those that are open.
+
+    A kill may come between two writes, so the turn is there before anything points to it, and can
+    be interrupted before it counts.
+    """
     save_turn(ctx, turn)
+    ctx.set("open_turns", [*(other.turn for other in after), turn.turn])
+    ctx.set("newest_turn", turn.turn)
 
 
 async def close_turn(
@@ -74,9 +79,9 @@ async def close_turn(
 ) -> None:
     """Note what became of an open turn."""
     numbers = await _open_numbers(ctx)
-    ctx.set("open_turns", [number for number in numbers if number != turn.turn])
     end = outcome.model_dump(include={"status", "plan", "answer", "error"})
     save_turn(ctx, turn.model_copy(update={**end, "rolled_back": rolled_back}))
+    ctx.set("open_turns", [number for number in numbers if number != turn.turn])
 
 
 def save_turn(ctx: ObjectContext, turn: TurnRecord) -> None:

@@ -15,10 +15,8 @@ from agent.retries import UNTIL_DONE
 
 __all__ = ["begin", "commit", "read_files", "rollback", "workspace", "write_file"]
 
-# State is fetched key by key: one for each file, and `begin` needs none of them.
+# State is fetched key by key, as asked for: only `commit` and `read_files` need the files.
 workspace = VirtualObject("Workspace", state_preload=False, invocation_retry_policy=UNTIL_DONE)
-
-_FILE = "file:"
 
 
 class Draft(BaseModel):
@@ -66,8 +64,9 @@ async def commit(ctx: ObjectContext, ref: TurnRef) -> None:
         TerminalError: 409; the turn has no draft, or has it no more.
     """
     draft = await _draft_of(ctx, ref.turn)
-    for path, content in draft.files.items():
-        ctx.set(_FILE + path, content)
+    files = await ctx.get("files", type_hint=dict[str, str]) or {}
+    # One write for all of them: a kill may come between two.
+    ctx.set("files", files | draft.files)
     ctx.clear("draft")
 
 
@@ -87,14 +86,7 @@ async def rollback(ctx: ObjectContext, ref: TurnRef) -> None:
 @workspace.handler(kind="shared")
 async def read_files(ctx: ObjectSharedContext) -> dict[str, str]:
     """The committed files: their contents by path."""
-    keys = [key for key in await ctx.state_keys() if key.startswith(_FILE)]
-    fetched = [ctx.get(key, type_hint=str) for key in keys]
-    contents = [await content for content in fetched]
-    return {
-        key.removeprefix(_FILE): content
-        for key, content in zip(keys, contents, strict=True)
-        if content is not None
-    }
+    return await ctx.get("files", type_hint=dict[str, str]) or {}
 
 
 async def _barred(ctx: ObjectContext) -> list[int]:

@@ -67,7 +67,7 @@ _STATE: dict[tuple[str, str], TypeAdapter[Any]] = {
     ("Workspace", "newest_turn"): TypeAdapter(TurnNumber),
     ("Workspace", "draft"): TypeAdapter(Draft),
     ("Workspace", "barred_turns"): TypeAdapter(list[TurnNumber]),
-    ("Workspace", "file"): TypeAdapter(str),
+    ("Workspace", "files"): TypeAdapter(dict[str, str]),
 }
 
 

@@ -134,7 +134,7 @@ def test_a_burst_costs_one_model_call(stack: Stack) -> None:
     session = stack.session()
     session.message()
     session.wait_streaming(1, "plan")
-    # While the agent is away all of these arrive; each finds the one before it not yet begun.
+    # They wait together in the queue of the key; each finds the task of the one before not begun.
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(lambda n: session.message(f"Write a to-do CLI, {n}"), range(10)))
     session.wait_idle()
@@ -224,9 +224,22 @@ def test_a_task_that_is_over_cannot_be_steered(stack: Stack) -> None:
         with pytest.raises(IngressError) as refused:
             _steer(session, task)
         assert refused.value.status_code == 409
-        assert refused.value.message == f"Task {task} is over, or as good as over."
+        assert f"No open turn of this session has task {task}" in refused.value.message
         session.stop()
     assert session.statuses() == ["completed", "interrupted"]
+
+
+@pytest.mark.parametrize("action", ["cancel", "kill"])
+def test_a_task_that_an_operator_has_ended_cannot_be_steered(stack: Stack, action: str) -> None:
+    session = stack.session()
+    task = session.message()["task_id"]
+    session.wait_streaming(1, "write")
+    getattr(stack.admin, action)(task)
+    stack.admin.wait_for(task, "completed")
+    with pytest.raises(IngressError) as refused:
+        _steer(session, task)
+    assert refused.value.status_code == 409
+    assert len(session.call("get_history")) == 2
 
 
 def test_steering_ends_somewhere(stack: Stack) -> None:
@@ -253,16 +266,18 @@ def test_an_interrupted_turn_keeps_what_it_was_steered_to(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "said"),
     [
-        {"when_busy": "steer"},
-        {"when_busy": "interrupt", "expected_task_id": "inv_1"},
-        {"expected_task_id": "inv_1"},
+        ({"when_busy": "steer"}, "when_busy 'steer' needs 'expected_task_id'"),
+        ({"when_busy": "reject", "expected_task_id": "inv_1"}, "goes with when_busy 'steer'"),
+        ({"expected_task_id": "inv_1"}, "goes with when_busy 'steer' only"),
     ],
 )
-def test_steering_and_the_expected_task_go_together(stack: Stack, options: dict[str, Any]) -> None:
+def test_steering_and_the_expected_task_go_together(
+    stack: Stack, options: dict[str, Any], said: str
+) -> None:
     session = stack.session()
-    with pytest.raises(IngressError, match="go together") as refused:
+    with pytest.raises(IngressError, match=said) as refused:
         session.call("message", {"content": "x", **options})
     assert refused.value.status_code == 400
     assert session.turns() == []

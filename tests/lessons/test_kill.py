@@ -43,6 +43,7 @@ def begin_writing(session: Session, turn: int = 1) -> tuple[str, str]:
     task = session.message()["task_id"]
     message = session.stack.ingress.last_invocation_id
     assert message is not None
+    (start_task,) = session.stack.children(message, "CodingAgent/%/start_task")
 
     def wrote() -> bool:
         draft = state(session, "Workspace").get("draft")
@@ -51,7 +52,7 @@ def begin_writing(session: Session, turn: int = 1) -> tuple[str, str]:
     wait_until(wrote, what=f"a file in the draft of turn {turn}")
     wait_until(lambda: session.stack.model.requests(hanging), what="the file that hangs")
     session.stack.model.mend()
-    (watcher,) = session.stack.children(message, "CodingTask/watch")
+    (watcher,) = session.stack.children(start_task, "CodingTask/watch")
     return task, watcher
 
 
@@ -154,7 +155,7 @@ def test_state_is_mended_with_the_code_gone(own_stack: Stack) -> None:
 
     before = state_rows(own_stack.admin, "Workspace", session.key)
     kept = [row for row in before if row["key"] != "draft"]
-    assert {row["key"].split(":")[0] for row in kept} == {"file", "newest_turn"}
+    assert [row["key"] for row in kept] == ["files", "newest_turn"]
     new_state = {row["key"]: row["value"] for row in kept}
     own_stack.admin.post(
         "/services/Workspace/state", {"object_key": session.key, "new_state": new_state}
