@@ -11,7 +11,8 @@ from workbench.views.model_requests import model_request_rows, show_model_reques
 from workbench.views.session import show_history, show_turns
 from workbench.views.state import show_state, state_rows
 from workbench.views.timeline import cleanup_rows, show_timeline, timeline_picture, timeline_rows
-from workbench.views.tree import show_tree, tree_rows
+from workbench.views.tree import tree_rows
+from workbench.views.tree_picture import show_tree
 
 __all__ = [
     "cleanup_rows",

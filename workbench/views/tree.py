@@ -10,29 +10,18 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from workbench.short import short_ids, without_middle
 from workbench.views.invocation_row import fetch, in_list, status
 
 if TYPE_CHECKING:
     from workbench.admin import Admin
 
-_MARKS = {"one-way": " (one-way)", "delayed": " (delayed)", "unknown": " (called or sent)"}
-_LABEL_WIDTH = 46
-
-
-def show_tree(admin: Admin, root_id: str) -> None:
-    """Print the tree below `root_id`, each invocation with its id and status."""
-    rows = tree_rows(admin, root_id)
-    labels = [without_middle(label(row), _LABEL_WIDTH) for row in rows]
-    width = max(len(text) for text in labels)
-    for text, row in zip(labels, rows, strict=True):
-        print(f"{text:<{width}}  {short_ids(row['id'])}  {row['status']}")
-    print()
+# How a drawing names what is not an ordinary call.
+HOW = {"one-way": " (one-way)", "delayed": " (delayed)", "unknown": " (called or sent)"}
 
 
 def label(row: dict[str, Any]) -> str:
     """A row of `tree_rows` as drawn: its branch, its target, and whether it was called or sent."""
-    return f"{row['branch']}{row['target']}{_MARKS.get(row['how'], '')}"
+    return f"{row['branch']}{row['target']}{HOW.get(row['how'], '')}"
 
 
 def tree_rows(admin: Admin, root_id: str) -> list[dict[str, Any]]:
