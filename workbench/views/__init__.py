@@ -7,6 +7,8 @@ as data.
 from workbench.views.invocations import invocation_rows, show_invocations
 from workbench.views.journal import journal_rows, show_journal
 from workbench.views.lanes import lane_rows, show_lanes
+from workbench.views.lifecycle import lifecycle_rows
+from workbench.views.lifecycle_picture import show_lifecycle
 from workbench.views.model_requests import model_request_rows, show_model_requests
 from workbench.views.session import show_history, show_turns
 from workbench.views.state import show_state, state_rows
@@ -19,11 +21,13 @@ __all__ = [
     "invocation_rows",
     "journal_rows",
     "lane_rows",
+    "lifecycle_rows",
     "model_request_rows",
     "show_history",
     "show_invocations",
     "show_journal",
     "show_lanes",
+    "show_lifecycle",
     "show_model_requests",
     "show_state",
     "show_timeline",

@@ -28,13 +28,15 @@ _CAPTION_LINE = 13.0
 class Sheet:
     """A white sheet of `height` points, with room for the caption below.
 
+    With `top`, as many of these points lie above the origin.
+
     Attributes:
         axes: what to draw on.
     """
 
     axes: Axes
 
-    def __init__(self, height: float, caption: str) -> None:
+    def __init__(self, height: float, caption: str, *, top: float = 0.0) -> None:
         from matplotlib.figure import Figure
         from matplotlib.patches import Rectangle
 
@@ -42,13 +44,13 @@ class Sheet:
         whole = height + 6 + _CAPTION_LINE * len(lines)
         self._figure = Figure(figsize=(WIDTH_INCHES, whole / _POINTS))
         self.axes = self._figure.add_axes((0, 0, 1, 1))
-        self.axes.set(xlim=(0, SHEET_WIDTH), ylim=(whole, 0))
+        self.axes.set(xlim=(0, SHEET_WIDTH), ylim=(whole - top, -top))
         self.axes.set_axis_off()
         # An image is cut to what is drawn: this keeps them all as wide.
-        ground = Rectangle((0, 0), SHEET_WIDTH, whole, facecolor="white", zorder=-1)
+        ground = Rectangle((0, -top), SHEET_WIDTH, whole, facecolor="white", zorder=-1)
         self.axes.add_patch(ground)
         for number, line in enumerate(lines):
-            self.text(4, height + 12 + _CAPTION_LINE * number, line)
+            self.text(4, height - top + 12 + _CAPTION_LINE * number, line)
 
     def text(self, x: float, y: float, text: str, **how: Any) -> None:
         """Write `text`, its middle at the height `y`."""
