@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _EPOCH = "1970-01-01T00:00:00Z"
 
 # Under which numbers a command's results arrive; a notification has the first of the two.
-_RESULT_NUMBERS = ("completion_id", "result_completion_id")
+RESULT_NUMBERS = ("completion_id", "result_completion_id")
 
 
 def show_journal(admin: Admin, id: str) -> None:
@@ -67,36 +67,23 @@ def journal_rows(admin: Admin, id: str) -> list[dict[str, Any]]:
     failure, the callee's id for a call. The engine does not record an event that repeats the one
     before: events do not count the attempts.
     """
-    entries = admin.query(
-        "SELECT index, entry_json, appended_at FROM sys_journal "
-        f"WHERE id = {sql_text(id)} ORDER BY index",
-        echo=False,
-    )
-    if not entries:
+    read = read_journal(admin, id)
+    if read is None:
         return []
-    created = next(
-        (row["created_at"] for row in fetch(admin, f"id = {sql_text(id)}")),
-        entries[0]["appended_at"],
-    )
-    events = admin.query(
-        "SELECT after_journal_entry_index, event_type, event_json, appended_at "
-        f"FROM sys_journal_events WHERE id = {sql_text(id)} "
-        "ORDER BY after_journal_entry_index, appended_at",
-        echo=False,
-    )
+    created, entries, events = read
     parts = [entry_parts(entry) for entry in entries]
     names = {
         fields[number]: name_of(form, fields)
         for side, form, fields in parts
         if side == "Command"
-        for number in ("invocation_id_completion_id", *_RESULT_NUMBERS)
+        for number in ("invocation_id_completion_id", *RESULT_NUMBERS)
         if number in fields
     }
     arrived = {fields.get("completion_id") for side, _, fields in parts if side == "Notification"}
     rows: list[dict[str, Any]] = []
     for entry, (side, form, fields) in zip(entries, parts, strict=True):
         command = side == "Command"
-        awaited = [fields[number] for number in _RESULT_NUMBERS if number in fields]
+        awaited = [fields[number] for number in RESULT_NUMBERS if number in fields]
         rows.append(
             {
                 "index": entry["index"],
@@ -110,14 +97,39 @@ def journal_rows(admin: Admin, id: str) -> list[dict[str, Any]]:
             }
         )
         rows += [
-            _event_row(event, created)
+            event_row(event, created)
             for event in events
             if event["after_journal_entry_index"] == entry["index"]
         ]
     return rows
 
 
-def _event_row(event: dict[str, Any], created: str) -> dict[str, Any]:
+def read_journal(
+    admin: Admin, id: str
+) -> tuple[str, list[dict[str, Any]], list[dict[str, Any]]] | None:
+    """When the invocation was created, its entries, its events; None where there is no journal."""
+    entries = admin.query(
+        "SELECT index, entry_json, appended_at FROM sys_journal "
+        f"WHERE id = {sql_text(id)} ORDER BY index",
+        echo=False,
+    )
+    if not entries:
+        return None
+    created = next(
+        (row["created_at"] for row in fetch(admin, f"id = {sql_text(id)}")),
+        entries[0]["appended_at"],
+    )
+    events = admin.query(
+        "SELECT after_journal_entry_index, event_type, event_json, appended_at "
+        f"FROM sys_journal_events WHERE id = {sql_text(id)} "
+        "ORDER BY after_journal_entry_index, appended_at",
+        echo=False,
+    )
+    return created, entries, events
+
+
+def event_row(event: dict[str, Any], created: str) -> dict[str, Any]:
+    """An event of `read_journal` as a row of `journal_rows`."""
     said = json.loads(event["event_json"])
     # A pause by hand has no failure.
     failure = said.get("last_failure", {}) if event["event_type"] == "Paused" else said
