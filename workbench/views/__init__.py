@@ -12,6 +12,7 @@ from workbench.views.lifecycle_picture import show_lifecycle
 from workbench.views.model_requests import model_request_rows, show_model_requests
 from workbench.views.session import show_history, show_turns
 from workbench.views.state import show_state, state_rows
+from workbench.views.state_changes import show_state_changes, state_change_rows, state_of
 from workbench.views.steps import show_steps, step_rows
 from workbench.views.timeline import cleanup_rows, show_timeline, timeline_picture, timeline_rows
 from workbench.views.tree import tree_rows
@@ -31,10 +32,13 @@ __all__ = [
     "show_lifecycle",
     "show_model_requests",
     "show_state",
+    "show_state_changes",
     "show_steps",
     "show_timeline",
     "show_tree",
     "show_turns",
+    "state_change_rows",
+    "state_of",
     "state_rows",
     "step_rows",
     "timeline_picture",

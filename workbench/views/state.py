@@ -39,9 +39,10 @@ def state_rows(admin: Admin, service: str, key: str) -> list[dict[str, Any]]:
             "value": decoded(bytes.fromhex(row["value"])),
             "bytes": row["value_length"],
         }
-        for row in sorted(rows, key=lambda row: _natural(row["key"]))
+        for row in sorted(rows, key=lambda row: natural_order(row["key"]))
     ]
 
 
-def _natural(key: str) -> list[tuple[int, str]]:
+def natural_order(key: str) -> list[tuple[int, str]]:
+    """What to sort keys by so that `turn:10` comes after `turn:9`."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", key)]
