@@ -25,6 +25,7 @@ from workbench.views import (
     invocation_rows,
     journal_rows,
     lane_rows,
+    lifecycle_picture,
     lifecycle_rows,
     model_request_rows,
     show_history,
@@ -45,6 +46,7 @@ from workbench.views import (
     step_rows,
     timeline_picture,
     timeline_rows,
+    tree_picture,
     tree_rows,
 )
 from workbench.waiting import WaitTimeout, wait_until
@@ -66,6 +68,7 @@ __all__ = [
     "invocation_rows",
     "journal_rows",
     "lane_rows",
+    "lifecycle_picture",
     "lifecycle_rows",
     "model_request_rows",
     "new_key",
@@ -93,6 +96,7 @@ __all__ = [
     "stop_all",
     "timeline_picture",
     "timeline_rows",
+    "tree_picture",
     "tree_rows",
     "wait_until",
 ]

@@ -8,7 +8,7 @@ import pytest
 from workbench.admin import Admin
 from workbench.ingress import Ingress
 from workbench.views import lifecycle_rows, show_lifecycle
-from workbench.views.lifecycle_picture import lifecycle_picture
+from workbench.views.lifecycle_picture import picture_of_lifecycle
 
 PNG = b"\x89PNG\r\n"
 CANCELLED = "completed · failure · [409] cancelled"
@@ -92,6 +92,18 @@ def test_scheduled(admin: Admin, ingress: Ingress) -> None:
     admin.kill(later["id"])
 
 
+def test_only_a_suspension_that_lasts_is_known(admin: Admin, ingress: Ingress) -> None:
+    doze = ingress.send("Probe", "doze", 60)
+    admin.wait_for(doze, "suspended")
+    running, suspended = lifecycle_rows(admin, doze)
+    assert (running["status"], suspended["status"]) == ("running", "suspended")
+    assert suspended["exact"] is False
+    assert suspended["ms"] >= 50
+    admin.cancel(doze)
+    admin.wait_for(doze, "completed")
+    assert _statuses(lifecycle_rows(admin, doze)) == ["running", CANCELLED]
+
+
 def test_no_record(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
     unknown = "inv_1767Q1fOiUnm1TeB2IqgfgesJgeOzmW6ax"
     assert lifecycle_rows(admin, unknown) == []
@@ -113,7 +125,7 @@ def test_every_way_can_be_drawn() -> None:
     ]
     for way in ways:
         rows = [_row(status, 1000 * n, n % 2 == 0) for n, status in enumerate(way)]
-        picture = lifecycle_picture(rows, "Probe/root inv_1767Q1fOiUnm1TeB2IqgfgesJgeOzmW6ax")
+        picture = picture_of_lifecycle(rows, "Probe/root inv_1767Q1fOiUnm1TeB2IqgfgesJgeOzmW6ax")
         assert picture.png.startswith(PNG)
 
 
@@ -125,7 +137,7 @@ def test_the_text_and_the_caption_say_the_way() -> None:
         _row("paused", 720),
         _row("running", None, exact=False),
     ]
-    picture = lifecycle_picture(rows, "Box/mine/hold inv_1767Q1fOiUnm1TeB2IqgfgesJgeOzmW6ax")
+    picture = picture_of_lifecycle(rows, "Box/mine/hold inv_1767Q1fOiUnm1TeB2IqgfgesJgeOzmW6ax")
     lines = picture.text.splitlines()
     assert lines[1] == "running → paused → running → paused → running"
     assert lines[5].startswith(" 3  ≤ 700 ms  running: for a reason")

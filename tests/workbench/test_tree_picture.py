@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.views.tree_caption import tree_caption
-from workbench.views.tree_picture import tree_picture
+from workbench.views.tree_picture import picture_of_tree
 
 PNG = b"\x89PNG\r\n"
 SUCCESS = "completed · success"
@@ -31,7 +31,7 @@ def test_a_tree_is_drawn_and_keeps_its_text() -> None:
         _row(3, "call", "CodingTask/write_file", CANCELLED),
         _row(4, "one-way", "UsageMeter/mine/record", SUCCESS, "└── "),
     ]
-    picture = tree_picture(rows)
+    picture = picture_of_tree(rows)
     assert picture.png.startswith(PNG)
     lines = picture.text.splitlines()
     assert lines[2].startswith("├── CodingTask/write_file     ")
@@ -56,15 +56,23 @@ def test_every_status_can_be_drawn() -> None:
     for number, status in enumerate([*statuses, *ends, "no record"], start=1):
         how = ("call", "one-way", "delayed", "unknown")[number % 4]
         rows.append(_row(number, how, f"Probe/{'x' * 12 * number}/handle", status))
-    assert tree_picture(rows).png.startswith(PNG)
+    assert picture_of_tree(rows).png.startswith(PNG)
 
 
 def test_a_tree_too_long_to_draw_is_whole_in_text() -> None:
     rows = [_row(0, "root", "Probe/root", SUCCESS)]
     rows += [_row(number, "call", "Probe/leaf", SUCCESS) for number in range(1, 201)]
-    picture = tree_picture(rows)
+    picture = picture_of_tree(rows)
     assert len(picture.text.splitlines()) == 201
     assert int.from_bytes(picture.png[20:24], "big") < 1100  # the height, in the image's header
+
+
+def test_a_deep_tree_leaves_room_for_its_targets() -> None:
+    rows = [_row(0, "root", "Probe/root", SUCCESS)]
+    for depth in range(1, 36):
+        child = _row(depth, "call", "Probe/middle", SUCCESS, "    " * (depth - 1) + "└── ")
+        rows.append({**child, "parent": rows[-1]["id"]})
+    assert picture_of_tree(rows).png.startswith(PNG)
 
 
 def test_captions() -> None:

@@ -8,7 +8,7 @@ from workbench.views.invocations import invocation_rows, show_invocations
 from workbench.views.journal import journal_rows, show_journal
 from workbench.views.lanes import lane_rows, show_lanes
 from workbench.views.lifecycle import lifecycle_rows
-from workbench.views.lifecycle_picture import show_lifecycle
+from workbench.views.lifecycle_picture import lifecycle_picture, show_lifecycle
 from workbench.views.model_requests import model_request_rows, show_model_requests
 from workbench.views.session import show_history, show_turns
 from workbench.views.state import show_state, state_rows
@@ -16,13 +16,14 @@ from workbench.views.state_changes import show_state_changes, state_change_rows,
 from workbench.views.steps import show_steps, step_rows
 from workbench.views.timeline import cleanup_rows, show_timeline, timeline_picture, timeline_rows
 from workbench.views.tree import tree_rows
-from workbench.views.tree_picture import show_tree
+from workbench.views.tree_picture import show_tree, tree_picture
 
 __all__ = [
     "cleanup_rows",
     "invocation_rows",
     "journal_rows",
     "lane_rows",
+    "lifecycle_picture",
     "lifecycle_rows",
     "model_request_rows",
     "show_history",
@@ -43,5 +44,6 @@ __all__ = [
     "step_rows",
     "timeline_picture",
     "timeline_rows",
+    "tree_picture",
     "tree_rows",
 ]

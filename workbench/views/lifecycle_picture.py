@@ -19,27 +19,35 @@ from workbench.views.tree_caption import joined
 if TYPE_CHECKING:
     from workbench.admin import Admin
 
-__all__ = ["lifecycle_picture", "show_lifecycle"]
+__all__ = ["lifecycle_picture", "picture_of_lifecycle", "show_lifecycle"]
 
 _MAX_STEPS = 12  # of which the first are left out, when there are more
 _LINE = 14.0
 _COLUMNS = 100
 
 
-def show_lifecycle(admin: Admin, id: str) -> None:
-    """Show which statuses invocation `id` went through, and when; see `lifecycle_rows`.
+def show_lifecycle(admin: Admin, id: str, *, caption: str | None = None) -> None:
+    """Show the `lifecycle_picture` of invocation `id`."""
+    show_picture(lifecycle_picture(admin, id, caption=caption))
+
+
+def lifecycle_picture(admin: Admin, id: str, *, caption: str | None = None) -> Picture:
+    """Which statuses invocation `id` went through, and when, on the map of all statuses.
 
     Suspensions that are over leave nothing and are not shown, nor are attempts that failed as the
-    one before.
+    one before: see `lifecycle_rows`. `caption` stands in place of the one that is made of the rows.
     """
     found = fetch(admin, f"id = {sql_text(id)}")
     what = f"{found[0]['target']} {id}" if found else id
-    show_picture(lifecycle_picture(lifecycle_rows(admin, id), what))
+    return picture_of_lifecycle(lifecycle_rows(admin, id), what, caption=caption)
 
 
-def lifecycle_picture(rows: Sequence[dict[str, Any]], what: str) -> Picture:
+def picture_of_lifecycle(
+    rows: Sequence[dict[str, Any]], what: str, *, caption: str | None = None
+) -> Picture:
     """Rows of `lifecycle_rows` as a picture; `what` names the invocation: its target and id."""
-    caption = _caption(rows, what)
+    if caption is None:
+        caption = _caption(rows, what)
     timed = [{**row, "time": _time(row)} for row in rows]
     return Picture(png=_drawn(timed, what, caption), text=_text(timed, what), caption=caption)
 

@@ -20,7 +20,7 @@ _VERBS = {
 
 
 def tree_caption(rows: Sequence[dict[str, Any]]) -> str:
-    """Two or three sentences on rows of `tree_rows`: the root, its calls, its sends."""
+    """A few sentences on rows of `tree_rows`: the root, its calls, its sends."""
     root, *below = rows
     sentences = [f"{_handler(root)} {_verb(root['status'], 1)}."]
     kinds = {"call": "call", "one-way": "one-way send", "delayed": "delayed send"}
@@ -30,6 +30,8 @@ def tree_caption(rows: Sequence[dict[str, Any]]) -> str:
             sentences.append(_sentence(group, noun))
     if not below:
         sentences.append("It called no other invocation.")
+    if any(row["how"] in {"one-way", "delayed"} for row in below):
+        sentences.append("Solid lines lead to calls, dotted ones to sends.")
     return " ".join(sentences)
 
 

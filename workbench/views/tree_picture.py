@@ -19,11 +19,12 @@ from workbench.views.tree_caption import tree_caption
 if TYPE_CHECKING:
     from workbench.admin import Admin
 
-__all__ = ["show_tree", "tree_picture"]
+__all__ = ["picture_of_tree", "show_tree", "tree_picture"]
 
 _MAX_ROWS = 40  # in the drawing
 _LABEL_WIDTH = 46  # of the text, in characters
-_ROW, _STEP = 16.0, 22.0  # of the drawing, in points: the height of a row, a level's indent
+_ROW, _STEP = 16.0, 22.0  # of the drawing, in points: the height of a row, a level's indent,
+_MAX_INDENT = 220.0  # and that of the deepest
 _TOP, _LEFT, _NODE = 10.0, 14.0, 8.0
 _STATUS_X, _ID_X = SHEET_WIDTH - 196, SHEET_WIDTH - 280
 _STATUS_WIDTH = 38
@@ -46,16 +47,23 @@ _NODES = {
 }
 
 
-def show_tree(admin: Admin, root_id: str) -> None:
-    """Show the tree below `root_id`, each invocation with its id and status."""
-    show_picture(tree_picture(tree_rows(admin, root_id)))
+def show_tree(admin: Admin, root_id: str, *, caption: str | None = None) -> None:
+    """Show the `tree_picture` of the tree below `root_id`."""
+    show_picture(tree_picture(admin, root_id, caption=caption))
 
 
-def tree_picture(rows: Sequence[dict[str, Any]]) -> Picture:
+def tree_picture(admin: Admin, root_id: str, *, caption: str | None = None) -> Picture:
+    """The tree below `root_id`, each invocation with its id and status.
+
+    `caption` stands in place of the one that is made of the rows.
+    """
+    return picture_of_tree(tree_rows(admin, root_id), caption=caption)
+
+
+def picture_of_tree(rows: Sequence[dict[str, Any]], *, caption: str | None = None) -> Picture:
     """Rows of `tree_rows` as a picture; of more than forty, the first are drawn."""
-    caption = tree_caption(rows)
-    if any(row["how"] in {"one-way", "delayed"} for row in rows):
-        caption += " Solid lines lead to calls, dotted ones to sends."
+    if caption is None:
+        caption = tree_caption(rows)
     return Picture(png=_drawn(rows, caption), text=_text(rows), caption=caption)
 
 
@@ -72,13 +80,16 @@ def _drawn(rows: Sequence[dict[str, Any]], caption: str) -> bytes:
     shown = rows[:_MAX_ROWS]
     left_out = len(rows) - len(shown)
     sheet = Sheet(_TOP + _ROW * (len(shown) + bool(left_out)) - 4, caption)
+    deepest = max(_depth(row) for row in shown)
+    step = min(_STEP, _MAX_INDENT / max(deepest, 1))
     heights = {row["id"]: _TOP + _ROW * line for line, row in enumerate(shown)}
     for row in shown:
         below = [child for child in shown if child["parent"] == row["id"]]
-        x, y = _LEFT + _STEP * (len(row["branch"]) // 4), heights[row["id"]]
+        x, y = _LEFT + step * _depth(row), heights[row["id"]]
         if (y - _TOP) // _ROW % 2 == 0:
             _draw_band(sheet, y)
-        _draw_connectors(sheet, x, y, [(child["how"], heights[child["id"]]) for child in below])
+        ends = [(child["how"], heights[child["id"]]) for child in below]
+        _draw_connectors(sheet, (x, y), x + step - _NODE, ends)
         _draw_node(sheet, row["status"], x, y)
         _draw_words(sheet, row, x + 12, y)
     if left_out:
@@ -91,8 +102,15 @@ def _draw_band(sheet: Sheet, y: float) -> None:
     sheet.axes.axhspan(y - _ROW / 2, y + _ROW / 2, facecolor=_BAND, edgecolor="none", zorder=0)
 
 
-def _draw_connectors(sheet: Sheet, x: float, y: float, below: list[tuple[str, float]]) -> None:
+def _depth(row: dict[str, Any]) -> int:
+    return len(row["branch"]) // 4
+
+
+def _draw_connectors(
+    sheet: Sheet, node: tuple[float, float], right: float, below: list[tuple[str, float]]
+) -> None:
     """From a node to its children; the trunk is solid as far down as the last call."""
+    x, y = node
     if not below:
         return
     calls = [height for how, height in below if how == "call"]
@@ -100,7 +118,7 @@ def _draw_connectors(sheet: Sheet, x: float, y: float, below: list[tuple[str, fl
     last = below[-1][1]
     top = y + _NODE
     strokes = [(True, [x, x], [top, called]), (False, [x, x], [max(called, top), last])]
-    strokes += [(how == "call", [x, x + _STEP - _NODE], [height, height]) for how, height in below]
+    strokes += [(how == "call", [x, max(x, right)], [height, height]) for how, height in below]
     for solid, across, down in strokes:
         look: dict[str, Any] = {"linewidth": 1.2} if solid else {"linestyle": _DOTTED}
         sheet.axes.plot(across, down, color=_CONNECTOR, zorder=1, **look)
