@@ -48,6 +48,7 @@ from workbench.views import (
     timeline_rows,
     tree_picture,
     tree_rows,
+    watch_tree,
 )
 from workbench.waiting import WaitTimeout, wait_until
 
@@ -99,4 +100,5 @@ __all__ = [
     "tree_picture",
     "tree_rows",
     "wait_until",
+    "watch_tree",
 ]

@@ -1,7 +1,7 @@
 """What people would rather look at than read, made of the engine's own rows.
 
-Each `show_…` prints; where a lesson or a test asserts on what is shown, its `…_rows` gives the same
-as data.
+Each `show_…` prints, and `watch_tree` follows a tree that is at work. Where a lesson or a test
+asserts on what is shown, its `…_rows` gives the same as data.
 """
 
 from workbench.views.invocations import invocation_rows, show_invocations
@@ -17,6 +17,7 @@ from workbench.views.steps import show_steps, step_rows
 from workbench.views.timeline import cleanup_rows, show_timeline, timeline_picture, timeline_rows
 from workbench.views.tree import tree_rows
 from workbench.views.tree_picture import show_tree, tree_picture
+from workbench.views.watch import watch_tree
 
 __all__ = [
     "cleanup_rows",
@@ -46,4 +47,5 @@ __all__ = [
     "timeline_rows",
     "tree_picture",
     "tree_rows",
+    "watch_tree",
 ]

@@ -1,0 +1,347 @@
+"""The live view: in a kernel that somebody looks at or that nobody does, and in plain Python."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import nbformat
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager, start_new_kernel
+from nbclient import NotebookClient
+
+from tests.stack import Session, Stack
+from workbench import watch_tree
+from workbench.admin import Admin
+from workbench.ingress import Ingress
+from workbench.scripted_model.records import ModelRequest
+from workbench.views import tree_rows, watch
+from workbench.views.reader import someone_looks
+from workbench.views.tree_watch import ModelCall, TreeState, TreeWatch, label_prefix
+from workbench.views.tree_watch_picture import caption_of, tree_picture
+from workbench.views.tree_watch_text import as_text
+from workbench.waiting import WaitTimeout
+
+PNG = b"\x89PNG\r\n"
+
+
+@pytest.fixture
+def session(stack: Stack) -> Iterator[Session]:
+    session = stack.session()
+    yield session
+    session.stop()
+    session.wait_idle()
+
+
+# In plain Python
+
+
+def test_a_task_is_watched_to_its_end(
+    stack: Stack, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = session.message()["task_id"]
+    stack.model.set(tokens_per_second=3000)
+    watch_tree(stack.admin, task, model=stack.model)
+
+    rows = tree_rows(stack.admin, task)
+    assert {row["status"] for row in rows} == {"completed · success"}
+    assert any(row["how"] == "one-way" for row in rows)
+    printed = capsys.readouterr().out
+    assert printed.count("CodingTask/run_task  ") == 1  # the final picture and nothing before it
+    tokens = sum(request.completion_tokens for request in session.requests())
+    assert f"{len(rows)} of {len(rows)} invocations over · {tokens} tokens" in printed
+    assert "streamed at once" in printed
+    assert printed.endswith("The status of the task is completed · success.\n\n")
+
+
+def test_without_a_record_of_tokens_there_is_the_tree(
+    stack: Stack, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = session.message()["task_id"]
+    stack.model.set(tokens_per_second=10_000)
+    provider: Any = _Provider()
+    for model in (None, provider):
+        watch_tree(stack.admin, task, model=model)
+        printed = capsys.readouterr().out
+        assert "tokens" not in printed
+        assert printed.endswith("The status of CodingTask/run_task is completed · success.\n\n")
+
+
+@dataclass
+class _Provider:
+    scripted: bool = False
+
+
+def test_a_timeout_says_how_it_looked(
+    stack: Stack, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = session.message()["task_id"]
+    session.wait_streaming(1, "plan")
+    stack.model.set(tokens_per_second=2)
+    with pytest.raises(WaitTimeout, match=r"Waited 0\.1 s(.|\n)*Last state seen:\n") as caught:
+        watch_tree(stack.admin, task, model=stack.model, timeout=0.1)
+    assert "plan  streaming" in str(caught.value)
+    assert "The time for watching was over here" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_interrupt_leaves_the_picture_and_the_task(
+    stack: Stack,
+    session: Session,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = session.message()["task_id"]
+    session.wait_streaming(1, "plan")
+    stack.model.set(tokens_per_second=2)
+
+    def _interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=_interrupt)
+    monkeypatch.setattr(watch, "time", clock)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        watch_tree(stack.admin, task, model=stack.model)
+    assert isinstance(caught.value, watch.WatchInterrupted)
+    assert caught.value._render_traceback_() == [str(caught.value)]
+    assert "Watching was interrupted here; the task goes on." in capsys.readouterr().out
+    assert stack.admin.wait_for(task, "running")
+
+
+def test_what_is_scheduled_is_not_waited_for(
+    admin: Admin, ingress: Ingress, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And of a service that is no agent of ours, the labels are unknown."""
+    root = ingress.send("Probe", "root", 0.01)
+    watch_tree(admin, root)
+    printed = capsys.readouterr().out
+    assert "Probe/note (delayed)" in printed
+    assert "5 of 6 invocations over\n" in printed
+    assert label_prefix(admin, root) is None
+
+
+def test_only_unfinished_requests_are_asked_for_again(stack: Stack, session: Session) -> None:
+    task = session.message()["task_id"]
+    session.wait_idle()
+    asked: list[int] = []
+
+    @dataclass
+    class _Model:
+        scripted: bool = True
+
+        def requests(self, prefix: str, *, after: int) -> list[ModelRequest]:
+            asked.append(after)
+            return stack.model.requests(prefix, after=after)
+
+    model: Any = _Model()
+    tree = TreeWatch(stack.admin, task, model)
+    first, second = tree.look(), tree.look()
+    assert first == second
+    assert first.calls is not None
+    assert asked == [0, max(call.request.number for call in first.calls)]
+    assert [call.step for call in first.calls][0 :: len(first.calls) - 1] == ["plan", "review"]
+    for call in first.calls:
+        assert list(call.samples) == sorted(call.samples)
+        assert call.samples[-1][1] == call.tokens
+
+
+# The drawing
+
+
+def _call(number: int, step: str, tokens: int, status: Any = "completed") -> ModelCall:
+    began, first, last = 100.0 + number, 100.1 + number, 102.0 + number
+    kind: Any = step.split()[0] if step.split()[0] in {"plan", "write", "review"} else "other"
+    request = ModelRequest(
+        number=number,
+        label=f"mine/1/{step}",
+        step=kind,
+        status=status,
+        http_status=503 if status == "refused" else 200,
+        prompt_tokens=9,
+        completion_tokens=tokens,
+        started_at=began,
+        first_token_at=first if tokens else None,
+        last_token_at=last if tokens else None,
+        ended_at=None if status == "streaming" else last,
+    )
+    curve = ((began, 0), (first, 1), (last, tokens)) if tokens else ((began, 0),)
+    return ModelCall(step, request, curve)
+
+
+def _state(*calls: ModelCall, status: str = "running") -> TreeState:
+    row = {"id": "inv_1" + "x" * 30, "parent": None, "branch": "", "target": "Mine/work"}
+    return TreeState([{**row, "how": "root", "status": status}], list(calls))
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [_call(1, "plan", 0, "streaming")],
+        [_call(1, "plan", 0, "refused"), _call(2, "plan", 3, "cut"), _call(3, "plan", 90)],
+        [_call(n, f"write {'deep/' * 9}file_{n}.py", n % 3 * 50) for n in range(40)],
+        [_call(1, "sing", 2, "hung up")],
+    ],
+)
+@pytest.mark.parametrize("cancelled", [None, 101.5])
+def test_any_calls_can_be_drawn(calls: list[ModelCall], cancelled: float | None) -> None:
+    state = _state(*calls)
+    for created in (99.0, 100.9):  # the server's clock may be ahead
+        caption = caption_of(state, created=created, cancelled=cancelled, remark="")
+        picture = tree_picture(state, created=created, cancelled=cancelled, caption=caption)
+        assert picture.png.startswith(PNG)
+        assert picture.text.startswith("Mine/work  inv_1")
+        assert max(map(len, picture.text.splitlines())) <= 100
+
+
+def test_the_caption_tells_what_this_run_has_shown() -> None:
+    calls = (_call(1, "plan", 40), _call(2, "write a.py", 60, "hung up"))
+    state = _state(*calls, status="completed · failure · [409] cancelled")
+    assert caption_of(state, created=99.0, cancelled=103.75, remark="") == (
+        "Mine/work made 2 model calls, of which up to 2 streamed at once, and was sent 100 tokens "
+        "within 2.9 s. The cancel signal came after 4.75 s; one call was hung up on, and the last "
+        "of its tokens was sent 250 ms after it. The status of the task is completed · failure · "
+        "[409] cancelled."
+    )
+    assert caption_of(_state(calls[0]), created=99.0, cancelled=None, remark="So.") == (
+        "Mine/work made one model call, and was sent 40 tokens within 1.9 s. "
+        "The status of the task is running. So."
+    )
+
+
+def test_of_many_calls_the_last_are_listed() -> None:
+    text = as_text(_state(*(_call(n, f"write {n}.py", 10) for n in range(40))))
+    assert "(the first 10 of 40 are left out)" in text
+    assert "write 39.py" in text
+    assert "write 9.py" not in text
+
+
+# In a kernel
+
+IMPORTS = """\
+import workbench as wb
+restate, model = wb.start_restate("embedded", progress=lambda line: None), wb.start_model()
+admin = wb.Admin(restate)
+"""
+
+
+@dataclass
+class Kernel:
+    """A kernel, and what one cell after the other has made it say."""
+
+    manager: KernelManager
+    client: BlockingKernelClient
+    messages: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self, code: str, *, person: bool, interrupt: bool = False) -> None:
+        """Run a cell as a front end would that has a `person` at it, or none."""
+        self.messages.clear()
+        ours = self.client.execute(code, allow_stdin=person)
+        deadline = time.monotonic() + 40
+        while True:
+            message = self.client.get_iopub_msg(timeout=deadline - time.monotonic())
+            if message["parent_header"].get("msg_id") != ours:
+                continue
+            self.messages.append(message)
+            if message["content"].get("execution_state") == "idle":
+                return
+            if interrupt and message["msg_type"] == "display_data":
+                interrupt = False
+                self.manager.interrupt_kernel()
+
+    def said(self, *types: str) -> list[dict[str, Any]]:
+        return [message for message in self.messages if message["msg_type"] in types]
+
+
+@pytest.fixture
+def kernel(stack: Stack) -> Iterator[Kernel]:
+    manager, client = start_new_kernel()
+    assert isinstance(client, BlockingKernelClient)
+    try:
+        kernel = Kernel(manager, client)
+        kernel.run(IMPORTS, person=False)
+        assert not kernel.said("error")
+        yield kernel
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+KERNEL_WARNINGS = pytest.mark.filterwarnings("default")  # of jupyter_client, which is not ours
+
+
+@KERNEL_WARNINGS
+def test_a_person_sees_one_output_change_in_place(
+    stack: Stack, session: Session, kernel: Kernel
+) -> None:
+    task = session.message()["task_id"]
+    kernel.run(f"wb.watch_tree(admin, {task!r}, model=model)", person=True)
+
+    (shown,) = kernel.said("display_data")
+    updates = kernel.said("update_display_data")
+    assert not kernel.said("error", "stream")
+    assert len(updates) >= 3
+    ids = {message["content"]["transient"]["display_id"] for message in [shown, *updates]}
+    assert len(ids) == 1
+    *live, final = [message["content"]["data"] for message in [shown, *updates]]
+    assert all(set(data) == {"text/plain"} for data in live)
+    assert len({data["text/plain"] for data in live}) == len(live)  # each one is news
+    assert any("streaming" in data["text/plain"] for data in live)
+    assert set(final) == {"image/png", "text/plain"}
+    assert "The status of the task" in updates[-1]["content"]["metadata"]["image/png"]["alt"]
+    times = [datetime.fromisoformat(str(message["header"]["date"])) for message in updates[:-1]]
+    gaps = [(after - before).total_seconds() for before, after in pairwise(times)]
+    assert min(gaps) >= 0.2
+
+
+@KERNEL_WARNINGS
+def test_an_interrupted_cell_keeps_the_picture(
+    stack: Stack, session: Session, kernel: Kernel
+) -> None:
+    task = session.message()["task_id"]
+    session.wait_streaming(1, "plan")
+    stack.model.set(tokens_per_second=2)
+    kernel.run(f"wb.watch_tree(admin, {task!r}, model=model)", person=True, interrupt=True)
+
+    assert set(kernel.said("update_display_data")[-1]["content"]["data"]) == {
+        "image/png",
+        "text/plain",
+    }
+    (error,) = kernel.said("error")
+    (line,) = error["content"]["traceback"]
+    assert line.startswith("Watching was interrupted; inv_")
+    assert stack.admin.wait_for(task, "running")
+    kernel.run("print('still here')", person=True)
+    assert not kernel.said("error")
+
+
+@KERNEL_WARNINGS
+def test_where_nobody_looks_there_is_only_the_end(
+    stack: Stack, session: Session, kernel: Kernel
+) -> None:
+    task = session.message()["task_id"]
+    stack.model.set(tokens_per_second=3000)
+    kernel.run(f"wb.watch_tree(admin, {task!r}, model=model)", person=False)
+    (shown,) = kernel.said("display_data")
+    assert set(shown["content"]["data"]) == {"image/png", "text/plain"}
+    assert not kernel.said("update_display_data", "error", "stream")
+
+
+@KERNEL_WARNINGS
+def test_a_notebook_that_runs_unattended_has_one_output(stack: Stack, session: Session) -> None:
+    task = session.message()["task_id"]
+    cells = [IMPORTS, f"wb.watch_tree(admin, {task!r}, model=model)"]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(book, timeout=40, kernel_name="python3").execute()
+    (output,) = book.cells[1].outputs
+    assert output.output_type == "display_data"
+    assert set(output.data) == {"image/png", "text/plain"}
+    assert output.metadata["image/png"]["alt"] in " ".join(output.data["text/plain"].split())
+
+
+def test_nobody_looks_at_a_program() -> None:
+    assert not someone_looks()
