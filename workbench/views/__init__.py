@@ -17,6 +17,7 @@ from workbench.views.steps import show_steps, step_rows
 from workbench.views.timeline import cleanup_rows, show_timeline, timeline_picture, timeline_rows
 from workbench.views.tree import tree_rows
 from workbench.views.tree_picture import show_tree, tree_picture
+from workbench.views.ui import show_ui
 from workbench.views.watch import watch_tree
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "show_timeline",
     "show_tree",
     "show_turns",
+    "show_ui",
     "state_change_rows",
     "state_of",
     "state_rows",
