@@ -51,7 +51,7 @@ def _call_lines(calls: list[ModelCall]) -> list[str]:
         head,
         *(
             f"{step:<{step_width}}  {call_status(call):<{status_width}}  {call.tokens:>5}  "
-            f"{'▇' * round(call.tokens * _BAR_WIDTH / most)}".rstrip()
+            f"{'█' * round(call.tokens * _BAR_WIDTH / most)}".rstrip()
             for step, call in zip(steps, shown, strict=True)
         ),
     ]

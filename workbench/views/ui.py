@@ -14,7 +14,7 @@ from workbench.views.reader import someone_looks
 if TYPE_CHECKING:
     from workbench.restate import Restate
 
-_HEIGHT = 560
+_HEIGHT = 720
 
 
 def show_ui(restate: Restate, invocation_id: str | None = None, *, frame: bool = False) -> None:
