@@ -1,3 +1,8 @@
+"""A browser and JupyterLab for the tests of this folder.
+
+They end with it: where Playwright is at work, `asyncio.run` of another test would be refused.
+"""
+
 from __future__ import annotations
 
 import shutil
@@ -12,7 +17,7 @@ from tests.browser.lab import Lab, lab
 from workbench.home import REPOSITORY
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     if reason := missing():
         pytest.skip(reason)
@@ -20,7 +25,7 @@ def browser() -> Iterator[Any]:
         yield browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def reader(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab with copies of the lessons."""
     root = tmp_path_factory.mktemp("reader")
