@@ -49,7 +49,7 @@ class Operator:
         else:
             tasks = self._open(
                 "target = 'CodingTask/run_task' AND "
-                f"invoked_by_target = 'CodingAgent/{self._session}/message'"
+                f"invoked_by_target = 'CodingAgent/{self._session}/start_task'"
             )
             rows = [{**row, "task": row["id"]} for row in tasks]
             if order.target == "step":

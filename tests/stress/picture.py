@@ -53,7 +53,7 @@ def take_picture(
     rows = session.stack.admin.query(
         "SELECT id, status, completion_failure, invoked_by_id, created_at, completed_at "
         "FROM sys_invocation WHERE target = 'CodingTask/run_task' "
-        f"AND invoked_by_target = 'CodingAgent/{session.key}/message'"
+        f"AND invoked_by_target = 'CodingAgent/{session.key}/start_task'"
     )
     return Picture(
         ledger=ledger,
