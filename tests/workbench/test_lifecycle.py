@@ -8,7 +8,7 @@ import pytest
 from workbench.admin import Admin
 from workbench.ingress import Ingress
 from workbench.views import lifecycle_rows, show_lifecycle
-from workbench.views.lifecycle_picture import picture_of_lifecycle
+from workbench.views.lifecycle.show import picture_of_lifecycle
 
 PNG = b"\x89PNG\r\n"
 CANCELLED = "completed · failure · [409] cancelled"

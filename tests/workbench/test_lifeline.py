@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from workbench.views.lifeline import Entry, Life, Record, Span, life_of
+from workbench.views.timeline.lifeline import Entry, Life, Record, Span, life_of
 
 OVER = Record("completed", None, created=0, running=10, completed=500, last_start=None, now=9000)
 OPEN = replace(OVER, status="running", completed=None, now=800)

@@ -12,13 +12,13 @@ from tests.stack import Stack
 from workbench.admin import Admin
 from workbench.ingress import Ingress
 from workbench.views import show_timeline, timeline_picture
-from workbench.views.drawn_tree import drawn_tree
-from workbench.views.lifeline import Entry, Record, life_of
 from workbench.views.picture import as_png
-from workbench.views.spans import Lane, lane_trees
-from workbench.views.timeline_caption import timeline_caption
-from workbench.views.timeline_figure import timeline_figure
-from workbench.views.timeline_text import timeline_text
+from workbench.views.timeline.caption import timeline_caption
+from workbench.views.timeline.drawn_tree import drawn_tree
+from workbench.views.timeline.figure import timeline_figure
+from workbench.views.timeline.lifeline import Entry, Record, life_of
+from workbench.views.timeline.spans import Lane, lane_trees
+from workbench.views.timeline.text import timeline_text
 
 PNG = b"\x89PNG\r\n"
 

@@ -21,11 +21,12 @@ from workbench import watch_tree
 from workbench.admin import Admin
 from workbench.ingress import Ingress
 from workbench.scripted_model.records import ModelRequest
-from workbench.views import tree_rows, watch
+from workbench.views import tree_rows
 from workbench.views.reader import someone_looks
-from workbench.views.tree_watch import ModelCall, TreeState, TreeWatch, label_prefix
-from workbench.views.tree_watch_picture import caption_of, tree_picture
-from workbench.views.tree_watch_text import as_text
+from workbench.views.watch import show as watch
+from workbench.views.watch.picture import caption_of, tree_picture
+from workbench.views.watch.text import as_text
+from workbench.views.watch.tree_watch import ModelCall, TreeState, TreeWatch, label_prefix
 from workbench.waiting import WaitTimeout
 
 PNG = b"\x89PNG\r\n"

@@ -7,18 +7,23 @@ asserts on what is shown, its `…_rows` gives the same as data.
 from workbench.views.invocations import invocation_rows, show_invocations
 from workbench.views.journal import journal_rows, show_journal
 from workbench.views.lanes import lane_rows, show_lanes
-from workbench.views.lifecycle import lifecycle_rows
-from workbench.views.lifecycle_picture import lifecycle_picture, show_lifecycle
+from workbench.views.lifecycle.rows import lifecycle_rows
+from workbench.views.lifecycle.show import lifecycle_picture, show_lifecycle
 from workbench.views.model_requests import model_request_rows, show_model_requests
 from workbench.views.session import show_history, show_turns
 from workbench.views.state import show_state, state_rows
 from workbench.views.state_changes import show_state_changes, state_change_rows, state_of
 from workbench.views.steps import show_steps, step_rows
-from workbench.views.timeline import cleanup_rows, show_timeline, timeline_picture, timeline_rows
+from workbench.views.timeline.show import (
+    cleanup_rows,
+    show_timeline,
+    timeline_picture,
+    timeline_rows,
+)
 from workbench.views.tree import tree_rows
 from workbench.views.tree_picture import show_tree, tree_picture
 from workbench.views.ui import show_ui
-from workbench.views.watch import watch_tree
+from workbench.views.watch.show import watch_tree
 
 __all__ = [
     "cleanup_rows",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.short import without_middle
-from workbench.views.drawn_tree import DrawnLane
 from workbench.views.figure_style import FONT_SIZE, INK, PALE, draw_bar, draw_mark
+from workbench.views.timeline.drawn_tree import DrawnLane
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbench.short import short_ids
-from workbench.views.spans import Lane, without_bookkeeping
+from workbench.views.timeline.spans import Lane, without_bookkeeping
 
 _ONE_WAY = {"one-way": " (one-way)", "delayed": " (delayed)", "unknown": " (called or sent)"}
 

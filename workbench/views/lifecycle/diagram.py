@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from workbench.views.figure_style import BARS, INK, MARKS, PALE
-from workbench.views.lifecycle_map import (
+from workbench.views.lifecycle.map import (
     EDGES,
     FAILURE,
     NODES,

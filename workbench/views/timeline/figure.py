@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench.views.drawn_tree import DrawnTree, kinds_in, last_moment
 from workbench.views.figure_style import (
     FONT_SIZE,
     INK,
@@ -14,7 +13,8 @@ from workbench.views.figure_style import (
     WIDTH_INCHES,
     draw_legend,
 )
-from workbench.views.lane_figure import LABELS, OUTCOMES, draw_label, draw_life
+from workbench.views.timeline.drawn_tree import DrawnTree, kinds_in, last_moment
+from workbench.views.timeline.lane_figure import LABELS, OUTCOMES, draw_label, draw_life
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

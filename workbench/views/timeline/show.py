@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.views.clock import instant, milliseconds
-from workbench.views.drawn_tree import drawn_tree
 from workbench.views.invocation_row import fetch, in_list
 from workbench.views.journal_entry import entry_parts, name_of
 from workbench.views.picture import Picture, as_png, show_picture
-from workbench.views.spans import lane_trees
 from workbench.views.table import print_table
-from workbench.views.timeline_caption import timeline_caption
-from workbench.views.timeline_figure import timeline_figure
-from workbench.views.timeline_text import timeline_text
+from workbench.views.timeline.caption import timeline_caption
+from workbench.views.timeline.drawn_tree import drawn_tree
+from workbench.views.timeline.figure import timeline_figure
+from workbench.views.timeline.spans import lane_trees
+from workbench.views.timeline.text import timeline_text
 from workbench.views.tree import tree_rows
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 
 from workbench.short import short_ids, without_middle
 from workbench.views.tree import label
-from workbench.views.tree_watch import ModelCall, TreeState
+from workbench.views.watch.tree_watch import ModelCall, TreeState
 
 _TARGET_WIDTH = 46
 _STEP_WIDTH = 28

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from workbench.short import clipped, without_middle
-from workbench.views.drawn_tree import DrawnLane, DrawnTree, kinds_in, last_moment
 from workbench.views.figure_style import BARS, MARKS, legend_line
 from workbench.views.table import WIDTH
+from workbench.views.timeline.drawn_tree import DrawnLane, DrawnTree, kinds_in, last_moment
 
 _LABEL = 34
 _BAR = 34

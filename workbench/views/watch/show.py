@@ -10,9 +10,9 @@ from IPython.display import display
 from workbench.short import short_ids
 from workbench.views.picture import show_picture
 from workbench.views.reader import someone_looks
-from workbench.views.tree_watch import TreeState, TreeWatch
-from workbench.views.tree_watch_picture import caption_of, tree_picture
-from workbench.views.tree_watch_text import as_text
+from workbench.views.watch.picture import caption_of, tree_picture
+from workbench.views.watch.text import as_text
+from workbench.views.watch.tree_watch import TreeState, TreeWatch
 from workbench.waiting import WaitTimeout
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from workbench.short import clipped, short_ids
 from workbench.sql import sql_text
 from workbench.views.figure_style import PALE
 from workbench.views.invocation_row import fetch
-from workbench.views.lifecycle import lifecycle_rows
-from workbench.views.lifecycle_diagram import DIAGRAM_HEIGHT, draw_badge, draw_diagram
+from workbench.views.lifecycle.diagram import DIAGRAM_HEIGHT, draw_badge, draw_diagram
+from workbench.views.lifecycle.rows import lifecycle_rows
 from workbench.views.picture import Picture, show_picture
 from workbench.views.sheet import Sheet
 from workbench.views.tree_caption import joined

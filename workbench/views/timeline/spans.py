@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.views.clock import milliseconds
 from workbench.views.invocation_row import in_list
 from workbench.views.journal_entry import CANCEL_SIGNAL
-from workbench.views.lifeline import Entry, Life, Record, life_of
+from workbench.views.timeline.lifeline import Entry, Life, Record, life_of
 from workbench.views.tree import target_name, tree_rows
 
 if TYPE_CHECKING:

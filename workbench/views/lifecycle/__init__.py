@@ -1,0 +1,1 @@
+"""The statuses of an invocation, and the way that one of them took through them."""
