@@ -174,7 +174,8 @@ def test_the_keyboard_does_not_reach_it() -> None:
 
 def test_the_environment_is_added_to_and_taken_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAKEN", "yes")
-    show = "import os; print('up', os.environ.get('ADDED'), os.environ.get('TAKEN'))"
+    # One write, so that whoever waits for the first word has the others too.
+    show = "from os import environ; print('up %s %s' % (environ['ADDED'], environ.get('TAKEN')))"
     running = start([sys.executable, "-c", show], ADDED="yes", TAKEN=None)
     assert running.log_tail() == "up yes None"
 
