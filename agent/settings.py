@@ -5,7 +5,6 @@ import math
 import os
 from dataclasses import dataclass, field
 from functools import cache
-from typing import overload
 from urllib.parse import urlsplit
 
 __all__ = ["Settings", "SettingsError", "settings"]
@@ -71,7 +70,7 @@ def settings() -> Settings:
         )
     return Settings(
         api_key=os.environ.get("OPENAI_API_KEY", ""),
-        base_url=_url("OPENAI_BASE_URL", None),
+        base_url=_url("OPENAI_BASE_URL") or None,
         model=os.environ.get("AGENT_MODEL") or Settings.model,
         host=host,
         port=port,
@@ -103,14 +102,10 @@ def _positive_integer(name: str, default: int) -> int:
     return int(text)
 
 
-@overload
-def _url(name: str, default: str) -> str: ...
-@overload
-def _url(name: str, default: None) -> str | None: ...
-def _url(name: str, default: str | None) -> str | None:
+def _url(name: str, default: str = "") -> str:
     text = os.environ.get(name) or default
-    if text is None:
-        return None
+    if not text:
+        return ""
     try:
         url = urlsplit(text)
         usable = url.scheme in ("http", "https") and url.hostname and url.port != 0

@@ -5,22 +5,18 @@ They live in a home of their own in a temporary folder, so a reader's open lesso
 Tests share the server and keep apart by using keys of their own.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
+from tests.own_home import forget_real_provider
 from tests.stack import Stack
 from workbench.home import REPOSITORY, as_home
 from workbench.stop_all import stop_all
 
-# A key in the environment would send the tests to a real provider.
-for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "RESTATE_MODE"):
-    os.environ.pop(name, None)
-
-
+forget_real_provider()  # also in what the tests start
 set_hypothesis_home_dir(REPOSITORY / ".workbench" / "hypothesis")
 
 

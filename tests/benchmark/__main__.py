@@ -4,41 +4,26 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
-import shutil
-import signal
 import sys
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from tests.benchmark import load, long_session
 from tests.benchmark.options import parse
+from tests.own_home import own_home
 from tests.stack import Stack
-from workbench import stop_all
-from workbench.errors import WorkbenchError
-from workbench.home import as_home, home
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from workbench.command import run_command
 
 
 def main(arguments: list[str]) -> int:
     """Measure; 1 is a result that should not be, or no way to measure, and 130 Ctrl-C."""
     chosen = parse(arguments)
-    for number in _SIGNALS:
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-            signal.signal(number, _interrupt)
-    try:
-        with _stack() as stack:
-            text, good = _measure(stack, chosen)
-    except WorkbenchError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Interrupted; all that was started has ended.", file=sys.stderr)
-        return 130
+    return run_command(lambda: _run(chosen))
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    with own_home("benchmark-"):
+        with contextlib.redirect_stdout(sys.stderr):
+            stack = Stack.start()
+        text, good = _measure(stack, chosen)
     sys.stdout.write(text)
     if chosen.output:
         try:
@@ -47,12 +32,6 @@ def main(arguments: list[str]) -> int:
             print(f"Cannot write {chosen.output}: {error.strerror}.", file=sys.stderr)
             return 1
     return 0 if good else 1
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    for number in _SIGNALS:  # what ends everything is not interrupted again
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _measure(stack: Stack, chosen: argparse.Namespace) -> tuple[str, bool]:
@@ -70,22 +49,6 @@ def _measure(stack: Stack, chosen: argparse.Namespace) -> tuple[str, bool]:
         return text, not load.failed(results)
     costs = long_session.measure(stack, turns=chosen.turns, progress=_progress)
     return long_session.report(stack, costs), not long_session.failed(costs)
-
-
-@contextlib.contextmanager
-def _stack() -> Iterator[Stack]:
-    """Server, model and agent in a new home, which is removed in the end."""
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "RESTATE_MODE"):  # nothing real is asked
-        os.environ.pop(name, None)
-    folder = Path(tempfile.mkdtemp(prefix="benchmark-", dir=home()))
-    with as_home(folder):
-        try:
-            with contextlib.redirect_stdout(sys.stderr):
-                stack = Stack.start()
-            yield stack
-        finally:
-            stop_all()
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _progress(line: str) -> None:

@@ -298,8 +298,9 @@ def test_stop_ends_what_a_killed_run_has_left(lessons: Lessons) -> None:
     assert list(lessons.home.iterdir()) == []
 
 
-def test_stop_ends_what_a_killed_test_has_left(lessons: Lessons) -> None:
-    inner = lessons.home / "test-1" / "pytest" / "home"
+@pytest.mark.parametrize("folder", ["test-1/pytest/home", "benchmark-1", "stress-1"])
+def test_stop_ends_what_a_killed_check_has_left(lessons: Lessons, folder: str) -> None:
+    inner = lessons.home / folder
     inner.mkdir(parents=True)
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
     with subprocess.Popen(command, env={**os.environ, "WORKBENCH_HOME": str(inner)}) as sleeper:

@@ -22,7 +22,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
         displayed.append(data)
 
     monkeypatch.setattr(ui, "get_ipython", lambda: object.__new__(InteractiveShell))
-    monkeypatch.setattr(ui, "display", _display)
+    monkeypatch.setattr("IPython.display.display", _display)
     return displayed
 
 

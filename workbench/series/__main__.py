@@ -7,38 +7,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
-from workbench.errors import WorkbenchError
+from workbench.command import run_command
 from workbench.series.ending import end_everything
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: list[str]) -> int:
     """Do what the command line says; 1 is a failed lesson, or no way to run it, and 130 Ctrl-C."""
     chosen = _parser().parse_args(arguments)
-    for number in _SIGNALS:
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-            signal.signal(number, _interrupt)
-    try:
-        return _act(chosen)
-    except WorkbenchError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Interrupted; all that was started has ended.", file=sys.stderr)
-        return 130
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    for number in _SIGNALS:  # what ends everything is not interrupted again
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    return run_command(lambda: _act(chosen))
 
 
 def _act(chosen: argparse.Namespace) -> int:

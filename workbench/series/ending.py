@@ -25,7 +25,7 @@ JUPYTER = "jupyter"
 """The folder of Jupyter's and IPython's files, in the folder of a run and in a home."""
 
 _RUN = "run-"
-_CHECKS = ("test-*", "benchmark-*")  # what scripts/test and scripts/benchmark have for a home
+_CHECKS = ("test-*", "benchmark-*", "stress-*")  # the homes that scripts of these names make
 
 
 def new_run() -> Path:

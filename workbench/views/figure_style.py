@@ -27,7 +27,9 @@ __all__ = [
     "draw_bar",
     "draw_legend",
     "draw_mark",
+    "filled",
     "legend_line",
+    "marker",
 ]
 
 WIDTH_INCHES = 9.5
@@ -93,14 +95,14 @@ def draw_bar(axes: Axes, kind: str, row: float, begin: float, end: float) -> Non
     style = BARS[kind]
     axes.add_patch(
         Rectangle(
-            (begin, row - style.height / 2), end - begin, style.height, **_filled(style), zorder=2
+            (begin, row - style.height / 2), end - begin, style.height, **filled(style), zorder=2
         )
     )
 
 
 def draw_mark(axes: Axes, kind: str, row: float, at: float) -> None:
     """Draw a mark of MARKS in a row; it may stand out of the axes."""
-    axes.plot([at], [row], **_marker(MARKS[kind]), clip_on=False, zorder=4)
+    axes.plot([at], [row], **marker(MARKS[kind]), clip_on=False, zorder=4)
 
 
 def draw_legend(figure: Figure, kinds: Collection[str], **where: Any) -> Legend | None:
@@ -118,9 +120,9 @@ def draw_legend(figure: Figure, kinds: Collection[str], **where: Any) -> Legend 
         share = styles[str(orig_handle.get_label())].height
         return Rectangle((0, height * (0.5 - share * 0.75)), width, height * share * 1.5)
 
-    bars: list[Any] = [Patch(label=meaning, **_filled(style)) for meaning, style in styles.items()]
+    bars: list[Any] = [Patch(label=meaning, **filled(style)) for meaning, style in styles.items()]
     marks = [
-        Line2D([], [], label=style.meaning, **_marker(style))
+        Line2D([], [], label=style.meaning, **marker(style))
         for kind, style in MARKS.items()
         if kind in kinds
     ]
@@ -143,7 +145,8 @@ def legend_line(kinds: Collection[str]) -> str:
     return " · ".join(bars + marks)
 
 
-def _filled(style: BarStyle) -> dict[str, Any]:
+def filled(style: BarStyle) -> dict[str, Any]:
+    """How matplotlib is to fill a patch of this kind."""
     return {
         "facecolor": style.face,
         "edgecolor": style.edge,
@@ -153,7 +156,8 @@ def _filled(style: BarStyle) -> dict[str, Any]:
     }
 
 
-def _marker(style: MarkStyle) -> dict[str, Any]:
+def marker(style: MarkStyle) -> dict[str, Any]:
+    """How matplotlib is to draw a mark of this kind."""
     return {
         "marker": style.marker,
         "markerfacecolor": style.face,

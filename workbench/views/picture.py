@@ -10,8 +10,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.getipython import get_ipython
-from IPython.display import display
+from workbench.views.reader import get_ipython
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,6 +49,8 @@ def show_picture(picture: Picture) -> None:
     if get_ipython() is None:
         print(picture)
     else:
+        from IPython.display import display  # slow to import, and of no use outside a notebook
+
         display(picture)  # type: ignore[no-untyped-call]
 
 

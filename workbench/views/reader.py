@@ -1,8 +1,19 @@
-"""Whether anybody looks at this cell's output while it runs."""
+"""The notebook around us, if there is one, and whether anybody looks at it while a cell runs."""
 
 from __future__ import annotations
 
-from IPython.core.getipython import get_ipython
+import sys
+from typing import Any
+
+
+def get_ipython() -> Any:
+    """The shell in which this code runs; None outside a notebook.
+
+    Where there is one, IPython is imported already; elsewhere it is not imported to say so, since
+    that takes longer than anything else of the workbench.
+    """
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
 
 
 def someone_looks() -> bool:

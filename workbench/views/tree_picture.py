@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.short import clipped, short_ids, without_middle
-from workbench.views.figure_style import BARS, INK, MARKS, PALE
+from workbench.views.figure_style import BARS, INK, MARKS, PALE, filled, marker
 from workbench.views.picture import Picture, show_picture
 from workbench.views.sheet import CHARACTER, MONOSPACE, SHEET_WIDTH, Sheet
 from workbench.views.tree import HOW, label, tree_rows
@@ -133,20 +133,11 @@ def _draw_node(sheet: Sheet, status: str, x: float, y: float) -> None:
         sheet.text(x, y, "?", ha="center", color=PALE, zorder=3)
     elif kind in MARKS:
         mark = MARKS[kind]
-        sheet.axes.plot(
-            [x],
-            [y],
-            mark.marker,
-            markerfacecolor=mark.face,
-            markeredgecolor=mark.edge,
-            markersize=mark.size + 1,
-            zorder=3,
-        )
+        sheet.axes.plot([x], [y], **{**marker(mark), "markersize": mark.size + 1}, zorder=3)
     else:
         bar = BARS[kind]
         height = 13 * bar.height
-        box = Rectangle((x - 6.5, y - height / 2), 13, height, linewidth=0.9, zorder=3)
-        box.set(facecolor=bar.face, edgecolor=bar.edge, hatch=bar.hatch, linestyle=bar.line)
+        box = Rectangle((x - 6.5, y - height / 2), 13, height, **filled(bar), zorder=3)
         sheet.axes.add_patch(box)
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from IPython.core.getipython import get_ipython
-from IPython.display import display
-
 from workbench.short import short_ids
-from workbench.views.reader import someone_looks
+from workbench.views.reader import get_ipython, someone_looks
 
 if TYPE_CHECKING:
     from workbench.restate import Restate
@@ -35,4 +32,6 @@ def show_ui(restate: Restate, invocation_id: str | None = None, *, frame: bool =
             f'<iframe src="{escape(url)}" title="Restate UI: {escape(what)}" '
             f'style="width: 100%; height: {_HEIGHT}px; border: 1px solid #9aa5b1"></iframe>'
         )
+    from IPython.display import display  # slow to import, and of no use outside a notebook
+
     display({"text/html": html, "text/plain": url}, raw=True)  # type: ignore[no-untyped-call]

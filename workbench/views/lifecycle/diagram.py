@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from workbench.views.figure_style import BARS, INK, MARKS, PALE
+from workbench.views.figure_style import BARS, INK, MARKS, PALE, filled, marker
 from workbench.views.lifecycle.map import (
     EDGES,
     FAILURE,
@@ -122,20 +122,12 @@ def _draw_node(sheet: Sheet, name: str, node: Node, times: Sequence[str] | None,
         kinds = {"[409] cancelled": "cancel", "[409] killed": "kill"}
         kind = kinds.get(end.split(" · ")[-1], node.look) if name == FAILURE else node.look
         mark = MARKS[kind]
-        sheet.axes.plot(
-            [left + 8],
-            [node.y],
-            mark.marker,
-            markerfacecolor=mark.face,
-            markeredgecolor=mark.edge,
-            markersize=mark.size + 1,
-            zorder=4,
-        )
+        look = {**marker(mark), "markersize": mark.size + 1}
+        sheet.axes.plot([left + 8], [node.y], **look, zorder=4)
     else:
         bar = BARS[node.look]
         height = (_HEIGHT - 8) * min(1.0, bar.height / 0.66)
-        swatch = Rectangle((left + 4, node.y - height / 2), 9, height, linewidth=0.9, zorder=4)
-        swatch.set(facecolor=bar.face, edgecolor=bar.edge, hatch=bar.hatch, linestyle=bar.line)
+        swatch = Rectangle((left + 4, node.y - height / 2), 9, height, **filled(bar), zorder=4)
         sheet.axes.add_patch(swatch)
     look = {"fontweight": "bold"} if taken else {"color": "#52606d"}
     size = _SIZE if node.look in BARS else 8  # two words have less room

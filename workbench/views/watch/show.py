@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from IPython.display import display
-
 from workbench.short import short_ids
 from workbench.views.picture import show_picture
 from workbench.views.reader import someone_looks
@@ -88,6 +86,8 @@ class _Output:
             return
         data = {"text/plain": text}
         if self._handle is None:
+            from IPython.display import display  # slow to import, and of no use elsewhere
+
             self._handle = display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:
             self._handle.update(data, raw=True)

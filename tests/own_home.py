@@ -1,0 +1,38 @@
+"""A home for one run of a check, in which nothing real is asked."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workbench.command import ignore_signals
+from workbench.home import as_home, home
+from workbench.stop_all import stop_all
+
+
+def forget_real_provider() -> None:
+    """Take out of the environment what would send a check to a real model or another server."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "RESTATE_MODE"):
+        os.environ.pop(name, None)
+
+
+@contextmanager
+def own_home(prefix: str) -> Iterator[Path]:
+    """A new home within the home; in the end all that was started in it has ended, and it is gone.
+
+    The names that begin with `prefix` are known to `workbench.series.ending`.
+    """
+    forget_real_provider()
+    home().mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=home()))
+    try:
+        with as_home(folder):
+            try:
+                yield folder
+            finally:
+                ignore_signals()
+                stop_all()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

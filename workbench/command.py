@@ -1,0 +1,45 @@
+"""A command of its own process: a signal is an interruption, an error that has a cure is a line."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+from workbench.errors import WorkbenchError
+
+__all__ = ["ignore_signals", "run_command"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_command(act: Callable[[], int]) -> int:
+    """The exit code: what `act` returns, 1 after a `WorkbenchError`, 130 after a signal.
+
+    `act` has ended what it started when it returns or raises: a first SIGINT, SIGTERM or SIGHUP
+    raises KeyboardInterrupt in it, and further ones are ignored.
+    """
+    for number in _SIGNALS:
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, _interrupt)
+    try:
+        return act()
+    except WorkbenchError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted; all that was started has ended.", file=sys.stderr)
+        return 130
+
+
+def ignore_signals() -> None:
+    """From here on nothing interrupts this process: what ends everything is under way."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    ignore_signals()
+    raise KeyboardInterrupt
