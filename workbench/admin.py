@@ -14,7 +14,9 @@ import httpx
 
 from workbench.echoed_http import EchoedHttp, parsed
 from workbench.errors import WorkbenchError
+from workbench.id_labels import labels
 from workbench.short import one_line, short_ids
+from workbench.sql import sql_text
 from workbench.wait_for_status import wait_for_status
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Admin:
 
     def __init__(self, restate: Restate, *, echo: Callable[[str], None] = print) -> None:
         self._http = EchoedHttp(restate.admin_url, server="Restate's admin API", echo=echo)
+        labels.ask(self._name_of)
 
     def __enter__(self) -> Admin:
         return self
@@ -47,6 +50,7 @@ class Admin:
 
     def close(self) -> None:
         """Close the connections."""
+        labels.ask_no_more(self._name_of)
         self._http.close()
 
     # Any request
@@ -127,6 +131,9 @@ class Admin:
         A URI that is known already is not asked again, new code or not, unless `force` is set.
         """
         deployment: dict[str, Any] = self.post("/deployments", {"uri": uri, "force": force})
+        name = min((service["name"] for service in deployment["services"]), default="")
+        labels.note(deployment["id"], name)
+        labels.label(deployment["id"])  # numbered as they are registered
         return deployment
 
     def cancel(self, id: str) -> None:
@@ -162,6 +169,15 @@ class Admin:
             params={"from": from_index, "deployment": deployment},
         )
         return str(answer["new_invocation_id"])
+
+    def _name_of(self, id: str) -> str | None:
+        """What the server calls an invocation; None for what it does not know."""
+        try:
+            sql = f"SELECT target FROM sys_invocation WHERE id = {sql_text(id)}"
+            rows = self.query(sql, echo=False) if id.startswith("inv_") else []
+        except WorkbenchError:  # a label is not worth an error
+            return None
+        return str(rows[0]["target"]) if rows else None
 
 
 def _query_string(params: dict[str, object] | None) -> dict[str, str]:

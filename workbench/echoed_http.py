@@ -98,4 +98,4 @@ def parsed(response: httpx.Response) -> Any:
 
 def _shown(headers: Mapping[str, str] | None, body: Any) -> list[str]:
     shown = [f"{name}: {value}" for name, value in (headers or {}).items()]
-    return shown if body is None else [*shown, clipped(compact_json(body), _BODY_WIDTH)]
+    return shown if body is None else [*shown, clipped(short_ids(compact_json(body)), _BODY_WIDTH)]

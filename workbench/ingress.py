@@ -10,6 +10,7 @@ import httpx
 
 from workbench.echoed_http import EchoedHttp, parsed
 from workbench.errors import WorkbenchError
+from workbench.id_labels import labels
 from workbench.short import short_ids
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ class Ingress:
             idempotency_key=idempotency_key,
             params=None if delay is None else {"delay": f"{round(delay * 1000)}ms"},
         )
-        return str(answer["invocationId"])
+        invocation_id = str(answer["invocationId"])
+        labels.note(invocation_id, handler)
+        return invocation_id
 
     def attach(self, id: str, *, timeout: float = _SHORT_TIMEOUT) -> Any:
         """Wait for the end of invocation `id` and return its result; raises what `call` raises."""

@@ -5,17 +5,27 @@ from __future__ import annotations
 import json
 import re
 
+from workbench.id_labels import labels
+from workbench.notebook import get_ipython
+
 # Of invocations, deployments, awakeables and their like: a prefix, then twenty characters and more.
 _ID = re.compile(r"\b(inv|dp|sub|sign|prom)_([\w-]{5})[\w-]{8,}([\w-]{4})(?![\w-])", re.ASCII)
 
 
 def short_ids(text: str) -> str:
-    """`text` with each id in it cut to its ends: `inv_16GZZ…onZX`.
+    """`text` with each id in it in short: in a notebook its label, else `inv_16GZZ…onZX`.
 
-    The end is what tells two invocations of one object apart: they share their first characters,
-    which stand for the partition.
+    Outside a notebook, in a test or a stress run, there are thousands of ids, and a person looks
+    for one of them in a log. Its end is what tells two invocations of one object apart: they share
+    their first characters, which stand for the partition.
     """
-    return _ID.sub(r"\1_\2…\3", text)
+    in_notebook = get_ipython() is not None
+
+    def _short(id: re.Match[str]) -> str:
+        label = labels.label(id[0]) if in_notebook else None
+        return label or f"{id[1]}_{id[2]}…{id[3]}"
+
+    return _ID.sub(_short, text)
 
 
 def one_line(text: str) -> str:

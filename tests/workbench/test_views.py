@@ -30,6 +30,7 @@ from workbench.views import (
     tree_rows,
 )
 from workbench.views.clock import instant, milliseconds
+from workbench.views.model_requests import in_order
 from workbench.views.table import print_table
 from workbench.waiting import wait_until
 
@@ -305,6 +306,7 @@ def test_model_requests(capsys: pytest.CaptureFixture[str]) -> None:
     request = SimpleNamespace(
         number=1,
         label="mine/1/plan",
+        step="plan",
         status="hung up",
         http_status=200,
         completion_tokens=12,
@@ -329,6 +331,16 @@ def test_model_requests(capsys: pytest.CaptureFixture[str]) -> None:
     provider: Any = SimpleNamespace(scripted=False)
     show_model_requests(provider)
     assert "record of requests" in capsys.readouterr().out
+
+
+def test_requests_that_are_made_at_once_stand_by_name() -> None:
+    steps = ["plan", "write b", "write a", "review", "plan", "write b", "write b"]
+    requests: list[Any] = [
+        SimpleNamespace(number=number, label=step, step=step.split()[0])
+        for number, step in enumerate(steps)
+    ]
+    found = in_order(reversed(requests))
+    assert [request.number for request in found] == [0, 2, 1, 3, 4, 5, 6]
 
 
 def test_a_long_table_is_cut_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:

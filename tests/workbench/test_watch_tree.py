@@ -20,9 +20,9 @@ from tests.stack import Session, Stack
 from workbench import watch_tree
 from workbench.admin import Admin
 from workbench.ingress import Ingress
+from workbench.notebook import someone_looks
 from workbench.scripted_model.records import ModelRequest
 from workbench.views import tree_rows
-from workbench.views.reader import someone_looks
 from workbench.views.watch import show as watch
 from workbench.views.watch.picture import caption_of, tree_picture
 from workbench.views.watch.text import as_text

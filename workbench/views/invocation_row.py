@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from workbench.id_labels import labels
 from workbench.sql import sql_text
 from workbench.views.clock import instant
 
@@ -33,6 +34,8 @@ COLUMNS = (
 def fetch(admin: Admin, where: str) -> list[dict[str, Any]]:
     """The rows of sys_invocation that satisfy `where`, in the order in which views show them."""
     rows = admin.query(f"SELECT {', '.join(COLUMNS)} FROM sys_invocation WHERE {where}", echo=False)
+    for row in rows:
+        labels.note(row["id"], row["target"])
     return sorted(
         ({**dict.fromkeys(COLUMNS), **row} for row in rows),
         key=lambda row: (instant(row["created_at"]), row["target"], row["id"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from typing import TYPE_CHECKING, Any
 
 from workbench.sql import sql_text
@@ -23,7 +23,7 @@ def show_invocations(
     root: str | None = None,
     title: str | None = None,
 ) -> None:
-    """Print the invocations that `invocation_rows` finds, oldest first."""
+    """Print the invocations that `invocation_rows` finds, in its order."""
     rows = invocation_rows(admin, ids=ids, service=service, key=key, root=root)
     # The number of the attempt says something only once there was a second; a caller is found by
     # its id in show_tree.
@@ -46,22 +46,26 @@ def invocation_rows(
     key: str | None = None,
     root: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Rows of `id`, `target`, `status`, `attempt`, `called by`, `caller`, oldest first.
+    """Rows of `id`, `target`, `status`, `attempt`, `called by`, `caller`.
 
+    They are in the order of the calls in the tree of `root` where one is given, else oldest first.
     The filters narrow each other: these `ids`, of this `service`, with this virtual object `key`,
     in the tree below and with `root`. `status` is the engine's, joined with its completion:
     `completed · failure · [409] cancelled`. `attempt` counts from 1 since the server last started
     or resumed the invocation, and is None while no attempt is under way or due.
     """
-    wanted = None if ids is None else set(ids)
+    wanted: Set[str] | None = None if ids is None else set(ids)
+    places: dict[str, int] = {}
     if root is not None:
-        tree = {row["id"] for row in tree_rows(admin, root)}
-        wanted = tree if wanted is None else wanted & tree
+        places = {row["id"]: place for place, row in enumerate(tree_rows(admin, root))}
+        wanted = places.keys() if wanted is None else wanted & places.keys()
     conditions = [] if wanted is None else [in_list("id", wanted)]
     if service is not None:
         conditions.append(f"target_service_name = {sql_text(service)}")
     if key is not None:
         conditions.append(f"target_service_key = {sql_text(key)}")
+    found = fetch(admin, " AND ".join(conditions) or "true")
+    found.sort(key=lambda row: places.get(row["id"], 0))
     return [
         {
             "id": row["id"],
@@ -71,7 +75,7 @@ def invocation_rows(
             "called by": _called_by(row),
             "caller": row["invoked_by_id"],
         }
-        for row in fetch(admin, " AND ".join(conditions) or "true")
+        for row in found
     ]
 
 

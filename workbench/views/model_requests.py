@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -9,6 +11,7 @@ from workbench.views.table import print_table
 
 if TYPE_CHECKING:
     from workbench.model import Provider, ScriptedModel
+    from workbench.scripted_model.records import ModelRequest
 
 
 def show_model_requests(model: ScriptedModel | Provider, prefix: str = "") -> None:
@@ -26,14 +29,14 @@ def show_model_requests(model: ScriptedModel | Provider, prefix: str = "") -> No
 
 
 def model_request_rows(model: ScriptedModel | Provider, prefix: str = "") -> list[dict[str, Any]]:
-    """Rows of `label`, `status`, `http`, `tokens`, `began`, `first token`, `ended`, oldest first.
+    """Rows of `label`, `status`, `http`, `tokens`, `began`, `first token`, `ended`, `in_order`.
 
     The requests are those whose label begins with `prefix`, decoded in the rows; `tokens` are those
     sent, the last three are milliseconds since the first of these requests came, None for what has
     not happened. Raises WorkbenchError for a provider.
     """
-    requests = sorted(model.requests(prefix), key=lambda request: request.number)
-    begin = requests[0].started_at if requests else 0.0
+    requests = in_order(model.requests(prefix))
+    begin = min((request.started_at for request in requests), default=0.0)
 
     def _since(time: float | None) -> int | None:
         return None if time is None else round((time - begin) * 1000)
@@ -49,4 +52,17 @@ def model_request_rows(model: ScriptedModel | Provider, prefix: str = "") -> lis
             "ended": _since(request.ended_at),
         }
         for request in requests
+    ]
+
+
+def in_order(requests: Iterable[ModelRequest]) -> list[ModelRequest]:
+    """The requests, oldest first; those of one kind in a row, such as the files of a plan, by name.
+
+    Which of several that are made at once comes first is chance.
+    """
+    by_age = sorted(requests, key=lambda request: request.number)
+    return [
+        request
+        for _, row in groupby(by_age, key=lambda request: request.step)
+        for request in sorted(row, key=lambda request: (request.label, request.number))
     ]

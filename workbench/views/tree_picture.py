@@ -13,8 +13,9 @@ from workbench.short import clipped, short_ids, without_middle
 from workbench.views.figure_style import BARS, INK, MARKS, PALE, filled, marker
 from workbench.views.picture import Picture, show_picture
 from workbench.views.sheet import CHARACTER, MONOSPACE, SHEET_WIDTH, Sheet
-from workbench.views.tree import HOW, label, tree_rows
+from workbench.views.tree import HOW, tree_rows
 from workbench.views.tree_caption import tree_caption
+from workbench.views.tree_text import tree_lines
 
 if TYPE_CHECKING:
     from workbench.admin import Admin
@@ -22,12 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["picture_of_tree", "show_tree", "tree_picture"]
 
 _MAX_ROWS = 40  # in the drawing
-_LABEL_WIDTH = 46  # of the text, in characters
 _ROW, _STEP = 16.0, 22.0  # of the drawing, in points: the height of a row, a level's indent,
 _MAX_INDENT = 220.0  # and that of the deepest
 _TOP, _LEFT, _NODE = 10.0, 14.0, 8.0
-_STATUS_X, _ID_X = SHEET_WIDTH - 196, SHEET_WIDTH - 280
-_STATUS_WIDTH = 38
+_STATUS_X, _ID_X = SHEET_WIDTH - 196, SHEET_WIDTH - 306
+_STATUS_WIDTH, _ID_WIDTH = 38, 22
 _TARGET_SIZE, _ID_SIZE = 8.7, 8.0  # at 8.7, a character is 8 pixels wide
 _DOTTED: Any = (0, (1.2, 2.0))
 _CONNECTOR, _BAND, _FAILURE = "#52606d", "#f3f5f7", "#a3122b"
@@ -64,16 +64,7 @@ def picture_of_tree(rows: Sequence[dict[str, Any]], *, caption: str | None = Non
     """Rows of `tree_rows` as a picture; of more than forty, the first are drawn."""
     if caption is None:
         caption = tree_caption(rows)
-    return Picture(png=_drawn(rows, caption), text=_text(rows), caption=caption)
-
-
-def _text(rows: Sequence[dict[str, Any]]) -> str:
-    labels = [without_middle(label(row), _LABEL_WIDTH) for row in rows]
-    width = max(len(text) for text in labels)
-    return "\n".join(
-        f"{text:<{width}}  {short_ids(row['id'])}  {row['status']}"
-        for text, row in zip(labels, rows, strict=True)
-    )
+    return Picture(png=_drawn(rows, caption), text="\n".join(tree_lines(rows)), caption=caption)
 
 
 def _drawn(rows: Sequence[dict[str, Any]], caption: str) -> bytes:
@@ -156,6 +147,7 @@ def _draw_words(sheet: Sheet, row: dict[str, Any], x: float, y: float) -> None:
     for text, look in pieces:
         sheet.text(x, y, text, family=MONOSPACE, fontsize=_TARGET_SIZE, **look)
         x += len(text) * CHARACTER * _TARGET_SIZE
-    sheet.text(_ID_X, y, short_ids(row["id"]), family=MONOSPACE, fontsize=_ID_SIZE, color=PALE)
+    id = clipped(short_ids(row["id"]), _ID_WIDTH)
+    sheet.text(_ID_X, y, id, family=MONOSPACE, fontsize=_ID_SIZE, color=PALE)
     color = _FAILURE if "failure" in row["status"] else INK
     sheet.text(_STATUS_X, y, clipped(row["status"], _STATUS_WIDTH), color=color)

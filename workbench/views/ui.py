@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from workbench.notebook import get_ipython, someone_looks
 from workbench.short import short_ids
-from workbench.views.reader import get_ipython, someone_looks
 
 if TYPE_CHECKING:
     from workbench.restate import Restate

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from workbench.short import without_middle
 from workbench.views.figure_style import FONT_SIZE, INK, MARKS, PALE, WIDTH_INCHES, draw_mark
 from workbench.views.picture import Picture, as_png
-from workbench.views.watch.text import as_text, call_status, tree_lines
+from workbench.views.tree_text import tree_lines
+from workbench.views.watch.text import as_text, call_status
 from workbench.views.watch.tree_watch import ModelCall, TreeState
 
 if TYPE_CHECKING:

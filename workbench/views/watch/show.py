@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from workbench.notebook import someone_looks
 from workbench.short import short_ids
 from workbench.views.picture import show_picture
-from workbench.views.reader import someone_looks
 from workbench.views.watch.picture import caption_of, tree_picture
 from workbench.views.watch.text import as_text
 from workbench.views.watch.tree_watch import TreeState, TreeWatch

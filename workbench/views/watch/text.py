@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from workbench.short import short_ids, without_middle
-from workbench.views.tree import label
+from workbench.short import without_middle
+from workbench.views.tree_text import tree_lines
 from workbench.views.watch.tree_watch import ModelCall, TreeState
 
-_TARGET_WIDTH = 46
 _STEP_WIDTH = 28
 _BAR_WIDTH = 40
 _MOST_CALLS = 30
@@ -20,16 +17,6 @@ def as_text(state: TreeState) -> str:
     if state.calls:
         parts.append("\n".join(_call_lines(state.calls)))
     return "\n\n".join([*parts, _sums(state)])
-
-
-def tree_lines(rows: list[dict[str, Any]]) -> list[str]:
-    """A line for each of `tree_rows`, with its id and status."""
-    labels = [without_middle(label(row), _TARGET_WIDTH) for row in rows]
-    width = max(map(len, labels))
-    return [
-        f"{text:<{width}}  {short_ids(row['id'])}  {row['status']}"
-        for text, row in zip(labels, rows, strict=True)
-    ]
 
 
 def call_status(call: ModelCall) -> str:

@@ -12,6 +12,7 @@ from workbench.scripted_model.records import ModelRequest
 from workbench.sql import sql_text
 from workbench.views.clock import instant
 from workbench.views.journal_entry import decoded, entry_parts
+from workbench.views.model_requests import in_order
 from workbench.views.tree import tree_rows
 
 if TYPE_CHECKING:
@@ -116,9 +117,9 @@ class TreeWatch:
             ModelCall(
                 unquote(request.label[len(self._prefix) :]),
                 request,
-                tuple(_curve(request, self._samples[number])),
+                tuple(_curve(request, self._samples[request.number])),
             )
-            for number, request in sorted(self._requests.items())
+            for request in in_order(self._requests.values())
         ]
 
 

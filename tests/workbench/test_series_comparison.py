@@ -1,0 +1,138 @@
+"""What counts as a difference between a committed output and one that was seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nbformat
+import pytest
+
+from workbench.errors import WorkbenchError
+from workbench.series.check.comparison import Difference, differences
+from workbench.series.check.variation import Variation
+
+PNG = {"image/png": "iVBORw0KGgoAAAA", "text/plain": "a tree"}
+
+
+def _notebook(*outputs: Any, tags: tuple[str, ...] = ()) -> nbformat.NotebookNode:
+    """A notebook of a heading and one cell with these outputs: a text is printed, a dict shown."""
+    cell = nbformat.v4.new_code_cell("look()", metadata={"tags": list(tags)})
+    for output in outputs:
+        if isinstance(output, str):
+            cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=output))
+        else:
+            cell.outputs.append(nbformat.v4.new_output("display_data", data=output))
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Look"), cell])
+
+
+def _compare(old: Any, new: Any, *tags: str) -> list[Difference]:
+    return differences(_notebook(old, tags=tags), _notebook(new, tags=tags))
+
+
+def _diff(old: Any, new: Any, *tags: str) -> str:
+    (found,) = _compare(old, new, *tags)
+    assert found.cell == 2
+    assert found.source == "look()"
+    return found.diff
+
+
+def test_one_word_is_a_difference_and_is_shown_among_its_neighbours() -> None:
+    old = "a\nb\nrun_task  completed\nc\nd\n"
+    diff = _diff(old, old.replace("completed", "paused"))
+    assert diff.splitlines() == [
+        "(stdout)",
+        "  b",
+        "- run_task  completed",
+        "+ run_task  paused",
+        "  c",
+    ]
+
+
+def test_a_stream_that_comes_in_pieces_is_the_same() -> None:
+    whole, pieces = _notebook("one\ntwo\n"), _notebook("one\n", "two\n")
+    assert differences(whole, pieces) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("printed\n", {"text/plain": "printed\n"}),
+        (PNG, {"text/plain": "a tree"}),
+        (PNG, {**PNG, "image/png": "R0lGODlh"}),
+        (PNG, {**PNG, "text/plain": "a bush"}),
+        ("one\n", ""),
+    ],
+)
+def test_what_is_shown_is_compared_too(old: Any, new: Any) -> None:
+    assert _diff(old, new)
+
+
+def test_a_picture_that_looks_different_is_the_same() -> None:
+    assert _compare(PNG, {**PNG, "image/png": "iVBORw0KGgoBBBB"}) == []
+
+
+def test_an_output_more_or_less_is_a_difference() -> None:
+    assert "+ (stdout) two" in _diff_of(_notebook(PNG), _notebook(PNG, "two\n"))
+    assert "- (stdout) two" in _diff_of(_notebook("two\n", PNG), _notebook(PNG))
+
+
+def _diff_of(old: nbformat.NotebookNode, new: nbformat.NotebookNode) -> str:
+    (found,) = differences(old, new)
+    return found.diff
+
+
+def test_numbers_vary_within_their_range_only() -> None:
+    old, tag = "took   812 ms of 1,300\n--- ----\n", "varies: 0..2000"
+    assert _compare(old, "took 1,950 ms of 7\n----- ---\n", tag) == []
+    assert _compare(old, old.replace("812", "-"), tag) != []
+    assert "2001 is out of the range" in _diff(old, old.replace("812", "2001"), tag)
+    assert _compare(old.replace("812", "5000"), old.replace("812", "5000"), tag) == []
+    assert _compare(old, old.replace("812", "813")) != []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Restate 1.7.12", "Restate 1.8.0"),
+        ("inv_…write_file-1", "inv_…write_file-2"),
+        ("http://127.0.0.1:8080", "http://127.0.0.2:8080"),
+        ("v2", "v3"),
+    ],
+)
+def test_versions_names_and_addresses_are_no_numbers(old: str, new: str) -> None:
+    assert _compare(old, new, "varies: 0..999999")
+
+
+def test_a_pattern_varies() -> None:
+    tag = r"varies: /(inv|dp)_\w+/"
+    assert _compare("'task': 'inv_1abc'\n", "'task': 'inv_1xyz'\n", tag) == []
+    assert "+ 'task': None" in _diff("'task': 'inv_1abc'\n", "'task': None\n", tag)
+    polled = r"varies: /running.*\n(running.*\n)*/"
+    assert _compare("running a\ncompleted\n", "running a\nrunning b\ncompleted\n", polled) == []
+    assert _compare("running a\ncompleted\n", "running a\nrunning b\nkilled\n", polled)
+
+
+def test_bars_vary_and_what_stands_beside_them_does_not() -> None:
+    tags = "varies: bars", "varies: 0..5000"
+    old = (
+        "run   " + "▒" * 10 + "·" * 24 + "  ● completed 1204\n\n▒ running · ● completed\n\nSaid.\n"
+    )
+    new = "run   " + "-█▒" + "✕" + "\\" * 30 + "  ● completed 97\n\n- queued · ▒ running\n\nSaid.\n"
+    assert _compare(old, new, *tags) == []
+    assert _compare(old, new.replace("completed 97", "killed 97"), *tags)
+    assert _compare(old, new.replace("Said.", "Sad."), *tags)
+
+
+def test_order_varies() -> None:
+    assert _compare("a\nb\n", "b\na\n", "varies: order") == []
+    assert "- b" in _diff("a\nb\n", "a\nc\n", "varies: order")
+
+
+@pytest.mark.parametrize("tag", ["varies: a lot", "varies: 5..", "varies:", "varies: /(/"])
+def test_a_tag_that_says_nothing_known(tag: str) -> None:
+    with pytest.raises(WorkbenchError, match="The tag 'varies:"):
+        Variation.of([tag])
+
+
+def test_other_tags_are_not_for_us() -> None:
+    assert Variation.of(["parameters", "hide-input"]) == Variation()

@@ -1,0 +1,1 @@
+"""Whether the committed outputs of the lessons are still what the lessons print."""

@@ -1,0 +1,106 @@
+"""What of a cell's output may vary from run to run, as the cell's tags say.
+
+| tag | what may vary |
+|---|---|
+| `varies: 0..5000` | numbers, from 0 to 5000, and with them the spaces that align columns |
+| `varies: /\\d+ tokens?/` | whatever matches this regular expression, which must match as often |
+| `varies: bars` | the bars of a timeline in text, and its legend |
+| `varies: order` | the order of the lines |
+
+All else has to be as committed. A tag cannot hold a comma; `\\x2c` is one in an expression.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workbench.errors import WorkbenchError
+from workbench.views.figure_style import BARS, MARKS
+
+__all__ = ["TAG", "Variation"]
+
+TAG = "varies:"
+_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+# Neither a part of a name (write_file-2, v3), nor of a version or an address (1.7.12).
+_NUMBER = re.compile(r"(?<![\w.…-])\d[\d,]*(?:\.\d+)?(?!\w|[.-]\w)")
+_SIGNS = re.escape(
+    "".join(
+        {*(bar.character for bar in BARS.values()), *(mark.character for mark in MARKS.values())}
+    )
+)
+_BAR = re.compile(f"[·{_SIGNS}]{{24,}}")
+# Which signs there are to be explained depends on the bars.
+_LEGEND = re.compile(rf"^[{_SIGNS}] .*\n?", re.MULTILINE)
+_RULE = re.compile(r"-{2,}")  # below a table's header
+_SPACES = re.compile(r" {2,}|^ ", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Variation:
+    """What may vary."""
+
+    numbers: tuple[float, float] | None = None
+    """From where to where; None for not at all."""
+    patterns: tuple[re.Pattern[str], ...] = ()
+    bars: bool = False
+    order: bool = False
+
+    @classmethod
+    def of(cls, tags: Sequence[str]) -> Variation:
+        """What a cell's tags say. Raises WorkbenchError for one that says nothing known."""
+        numbers: tuple[float, float] | None = None
+        patterns = []
+        words = set()
+        for tag in tags:
+            if not tag.startswith(TAG):
+                continue
+            what = tag.removeprefix(TAG).strip()
+            if span := _RANGE.fullmatch(what):
+                numbers = (float(span[1]), float(span[2]))
+            elif len(what) > 2 and what[0] == what[-1] == "/":
+                patterns.append(_pattern(tag, what[1:-1]))
+            elif what in ("bars", "order"):
+                words.add(what)
+            else:
+                raise WorkbenchError(
+                    f"The tag {tag!r} says nothing known. There are: varies: 0..5000, "
+                    "varies: /an expression/, varies: bars, varies: order"
+                )
+        return cls(numbers, tuple(patterns), "bars" in words, "order" in words)
+
+    def lines(self, text: str) -> list[str]:
+        """The lines of `text` with a sign in place of all that may vary."""
+        for pattern in self.patterns:
+            text = pattern.sub(f"«{pattern.pattern}»".replace("\\", "\\\\"), text)
+        if self.bars:
+            text = _LEGEND.sub("", _BAR.sub("«bar»", text))
+        if self.numbers:
+            text = _NUMBER.sub("«number»", text)
+        if self.numbers or self.bars or self.patterns:
+            text = _SPACES.sub(lambda found: " " if len(found[0]) > 1 else "", text)
+            text = _RULE.sub("--", text)
+        lines = [line.rstrip() for line in text.splitlines()]
+        return sorted(lines) if self.order else lines
+
+    def strange_numbers(self, text: str, committed: str) -> list[str]:
+        """The numbers of `text` that are neither in the range nor in the committed text."""
+        if not self.numbers:
+            return []
+        least, most = self.numbers
+        for pattern in self.patterns:
+            text = pattern.sub("", text)
+        known = set(_NUMBER.findall(committed))
+        return [
+            number
+            for number in dict.fromkeys(_NUMBER.findall(text))
+            if number not in known and not least <= float(number.replace(",", "")) <= most
+        ]
+
+
+def _pattern(tag: str, expression: str) -> re.Pattern[str]:
+    try:
+        return re.compile(expression, re.MULTILINE)
+    except re.error as error:
+        raise WorkbenchError(f"The tag {tag!r} is no regular expression: {error}.") from error
