@@ -69,7 +69,7 @@ def test_requests_print_labels(
     ingress.call("Box", "put", {"a": 2}, key=key)
     called = ingress.last_invocation_id
     assert called is not None
-    admin.query(f"SELECT 1 FROM sys_invocation WHERE id = '{called}''")
+    admin.query(f"SELECT 1 FROM sys_invocation WHERE id = '{called}'")
     assert lines[1] == "GET /restate/invocation/inv_…put-1/attach → 200"
     assert lines[-1].endswith("WHERE id = 'inv_…put-2'")
 
