@@ -42,6 +42,7 @@ def found(tmp_path: Path) -> Faults:
 
 def test_a_lesson_without_a_fault(found: Faults) -> None:
     assert found("## Look\n\n[up](#Look), [there](08_more.ipynb#Look)", f">{PROOF}") == []
+    assert found(">wb.wait_until(look)\nprint('✓ it came')") == []
 
 
 @pytest.mark.parametrize("lesson", sorted((REPOSITORY / "notebooks").glob("*.ipynb")))
@@ -56,11 +57,14 @@ def test_the_lessons_have_none(lesson: Path) -> None:
         ("> \n", "The cell is empty."),
         (">\n" + "x = 1\n" * 41, "It has 42 lines of code; a reader takes in 40."),
         (">if x", "It is no Python: "),
-        (">print('✓ it is there')", "It could not fail: it prints ✓, and asserts nothing."),
+        (
+            ">print('✓ it is there')",
+            "It could not fail: it prints ✓, and neither asserts nor waits.",
+        ),
         (">assert True\nprint('✓')", "It could not fail: 'assert True' always holds."),
         (
-            ">assert (look(), 'seen')",
-            "It could not fail: \"assert (look(), 'seen')\" always holds.",
+            ">assert (look(), 1)",
+            "It could not fail: 'assert (look(), 1)' always holds.",
         ),
         ("word " * 301, "It has 301 words; 300 are enough"),
         ("[a](09_none.ipynb)", "The link 09_none.ipynb is broken: there is no such file."),

@@ -95,8 +95,8 @@ def _code(cell: nbformat.NotebookNode, executed: int) -> Iterator[str]:
     idle = [node for node in asserts if not _can_fail(node.test)]
     if idle:
         yield f"It could not fail: '{ast.unparse(idle[0])}' always holds."
-    if _claims(tree) and len(asserts) == len(idle):
-        yield f"It could not fail: it prints {_PROOF}, and asserts nothing."
+    if _claims(tree) and len(asserts) == len(idle) and not _waits(tree):
+        yield f"It could not fail: it prints {_PROOF}, and neither asserts nor waits."
 
 
 def _can_fail(test: ast.expr) -> bool:
@@ -104,6 +104,13 @@ def _can_fail(test: ast.expr) -> bool:
     if isinstance(test, ast.Tuple):  # `assert (condition, message)` always holds
         return not test.elts
     return any(isinstance(node, (ast.Name, ast.Call)) for node in ast.walk(test))
+
+
+def _waits(tree: ast.AST) -> bool:
+    """Whether it waits for a state, which fails when that does not come."""
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    names = {call.attr for call in calls if isinstance(call, ast.Attribute)}
+    return bool(names & {"wait_until", "wait_for"})
 
 
 def _claims(tree: ast.AST) -> bool:
