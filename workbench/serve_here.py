@@ -12,19 +12,18 @@ import contextlib
 import socket
 import threading
 from types import TracebackType
-from typing import Any
-
-import hypercorn.asyncio
-import restate as sdk
-from hypercorn.config import Config
+from typing import TYPE_CHECKING, Any
 
 from workbench import ports
 from workbench.errors import WorkbenchError
-from workbench.restate import Restate
+
+if TYPE_CHECKING:
+    from restate import Service, VirtualObject, Workflow
+
+    from workbench.restate import Restate
 
 __all__ = ["Served", "serve_here"]
 
-_Service = sdk.Service | sdk.VirtualObject | sdk.Workflow
 # Restate keeps one connection for long and opens a stream on it for each invocation; the values
 # that https://docs.restate.dev/develop/python/serving gives.
 _UNLIMITED = 2_147_483_647
@@ -38,10 +37,12 @@ class Served:
     def __init__(
         self,
         name: str,
-        services: tuple[_Service, ...],
+        services: tuple[Service | VirtualObject | Workflow, ...],
         listener: socket.socket,
         restate: Restate | None,
     ) -> None:
+        import restate as sdk  # a quarter of a second, which most lessons need not wait for
+
         self.name = name
         self.port = int(listener.getsockname()[1])
         self._host = restate.agent_host if restate else "127.0.0.1"
@@ -105,6 +106,9 @@ class Served:
             self._loop.close()
 
     async def _serve(self) -> None:
+        import hypercorn.asyncio
+        from hypercorn.config import Config
+
         config = Config()
         config.bind = [f"fd://{self._listener.detach()}"]
         # Below that it says, each time, that the SDK's app takes no lifespan events.
@@ -155,7 +159,7 @@ class Served:
 
 
 def serve_here(
-    *services: _Service,
+    *services: Service | VirtualObject | Workflow,
     port: int | None = None,
     name: str | None = None,
     restate: Restate | None = None,
