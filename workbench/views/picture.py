@@ -54,8 +54,12 @@ def show_picture(picture: Picture) -> None:
         display(picture)  # type: ignore[no-untyped-call]
 
 
-def as_png(figure: Figure) -> bytes:
-    """A figure as a PNG with a white ground, which reads on dark pages too."""
+def as_png(figure: Figure, *, cut: bool = True) -> bytes:
+    """A figure as a PNG with a white ground, which reads on dark pages too.
+
+    `cut` it to what is drawn, for which it is drawn twice; else it is as large as the figure.
+    """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, facecolor="white", bbox_inches="tight")
+    bounds = "tight" if cut else None
+    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, facecolor="white", bbox_inches=bounds)
     return buffer.getvalue()

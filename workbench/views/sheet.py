@@ -38,7 +38,6 @@ class Sheet:
 
     def __init__(self, height: float, caption: str, *, top: float = 0.0) -> None:
         from matplotlib.figure import Figure
-        from matplotlib.patches import Rectangle
 
         lines = textwrap.wrap(caption, _CAPTION_COLUMNS)
         whole = height + 6 + _CAPTION_LINE * len(lines)
@@ -46,9 +45,6 @@ class Sheet:
         self.axes = self._figure.add_axes((0, 0, 1, 1))
         self.axes.set(xlim=(0, SHEET_WIDTH), ylim=(whole - top, -top))
         self.axes.set_axis_off()
-        # An image is cut to what is drawn: this keeps them all as wide.
-        ground = Rectangle((0, -top), SHEET_WIDTH, whole, facecolor="white", zorder=-1)
-        self.axes.add_patch(ground)
         for number, line in enumerate(lines):
             self.text(4, height - top + 12 + _CAPTION_LINE * number, line)
 
@@ -59,4 +55,4 @@ class Sheet:
 
     def png(self) -> bytes:
         """What has been drawn."""
-        return as_png(self._figure)
+        return as_png(self._figure, cut=False)
