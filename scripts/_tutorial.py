@@ -31,7 +31,9 @@ def main(arguments: list[str]) -> int:
     if chosen.command == "run":
         parameters = [part for pair in chosen.parameter for part in ("--parameter", *pair)]
         build = _setup.REPOSITORY / "build"
-        _hand_over("run", "--jobs", chosen.jobs, "--build", build, *parameters, *lessons)
+        limit = ("--cell-timeout", chosen.cell_timeout) if chosen.cell_timeout else ()
+        options = ("--jobs", chosen.jobs, "--build", build, *limit, *parameters)
+        _hand_over("run", *options, *lessons)
     _hand_over("lab", _setup.REPOSITORY, lessons[0])
 
 
@@ -57,9 +59,12 @@ def _parser() -> _Parser:
     parser = _Parser(prog="tutorial", description=_DESCRIPTION)
     commands = parser.add_subparsers(dest="command", metavar="{run,stop}")
     run = commands.add_parser("run", help="run lessons unattended")
-    run.description = "Run lessons; executed copies and web pages of them are left in build/."
+    run.description = "Run lessons; build/ gets executed copies, a site (index.html), junit.xml."
     run.add_argument("lesson", nargs="*", help="number or name; all lessons where there is none")
     run.add_argument("--jobs", type=_count, default=1, help="how many at a time (default: 1)")
+    run.add_argument(
+        "--cell-timeout", type=_count, metavar="SECONDS", help="the limit for a cell (default: 60)"
+    )
     run.add_argument(
         *("-p", "--parameter"),
         nargs=2,

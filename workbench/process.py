@@ -7,6 +7,7 @@ nothing, for pids are used again: a process is the recorded one when pid and cre
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -193,6 +194,18 @@ def stop_recorded() -> list[str]:
     for record in running:
         record.stop()
     return [record.name for record in running]
+
+
+def recorded_pids(folder: Path) -> set[int]:
+    """The pids of the processes last started in the home `folder`, under any name, dead or alive.
+
+    Each leads a session, so what it started itself is in the session of that number.
+    """
+    found = set()
+    for path in (folder / "processes").glob("*.json"):
+        with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
+            found.add(int(json.loads(path.read_text())["pid"]))
+    return found
 
 
 def hash_env(env: Mapping[str, str | None]) -> str:

@@ -15,10 +15,10 @@ import httpx
 import nbformat
 import psutil
 import pytest
+from workbench.series.page import write_page
 
 from workbench.errors import WorkbenchError
 from workbench.series import lesson
-from workbench.series.page import write_page
 from workbench.series.runner import run
 from workbench.waiting import wait_until
 

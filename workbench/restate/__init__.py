@@ -11,6 +11,7 @@ from workbench.home import exclusive
 from workbench.restate import docker, embedded, external
 from workbench.restate.engine import Engine, find_engine
 from workbench.restate.install import VERSION, install_server
+from workbench.restate.seen import remember
 from workbench.restate.server import Restate
 
 __all__ = ["VERSION", "Restate", "install_server", "start_restate"]
@@ -31,6 +32,12 @@ def start_restate(mode: str | None = None, *, progress: Callable[[str], None] = 
         raise WorkbenchError(
             f"Unknown Restate mode {mode!r}{where}; valid are {', '.join(_MODES)}."
         )
+    restate = _start(mode, progress)
+    remember(restate)
+    return restate
+
+
+def _start(mode: str, progress: Callable[[str], None]) -> Restate:
     if mode == "external":
         return external.find_external()
     with exclusive("restate", timeout=900):

@@ -68,13 +68,13 @@ def stop_docker(*, remove_volume: bool = False) -> bool:
     return _down(_folder(), remove_volume=remove_volume)
 
 
-def last_log_lines(home: Path) -> str:
+def last_log_lines(home: Path, lines: int = 15) -> str:
     """The last lines of the container of a home, running or not; empty where there is none."""
     folder = home / "restate" / "docker"
     if load_ports(folder) is None:
         return ""
     container = find_engine().container(_project(folder), running=False)
-    return container_log(container) if container else ""
+    return container_log(container, lines) if container else ""
 
 
 def _down(folder: Path, *, remove_volume: bool = False) -> bool:
@@ -110,7 +110,7 @@ def _up(engine: Engine, folder: Path, ports: Ports, progress: Callable[[str], No
     return container
 
 
-def _wait_ready(container: str, probe: Probe, *, timeout: float = 60.0) -> None:
+def _wait_ready(container: str, probe: Probe, *, timeout: float = 45.0) -> None:
     deadline = time.monotonic() + timeout
     while not probe.ready():
         running = docker("inspect", "--format", "{{.State.Running}}", container) == "true"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.command import run_command
+from workbench.series.cell_limit import CELL_SECONDS
 from workbench.series.ending import end_everything
 
 
@@ -38,6 +39,7 @@ def _act(chosen: argparse.Namespace) -> int:
         build=chosen.build,
         jobs=chosen.jobs,
         parameters={name: _value(text) for name, text in chosen.parameter},
+        cell_seconds=chosen.cell_timeout,
     )
     return 0 if passed else 1
 
@@ -57,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("lessons", nargs="+", type=Path)
     run.add_argument("--build", type=Path, default=Path("build"), help="where the results go")
     run.add_argument("--jobs", type=int, default=1, help="how many at a time")
+    run.add_argument("--cell-timeout", type=int, default=CELL_SECONDS, metavar="SECONDS")
     run.add_argument("-p", "--parameter", nargs=2, action="append", default=[])
     lab = commands.add_parser("lab", help="open JupyterLab")
     lab.add_argument("root", type=Path, help="the folder that it shows")

@@ -35,26 +35,26 @@ def new_run() -> Path:
 
 def end_run(folder: Path) -> list[str]:
     """End all that runs below a run's folder and remove the folder; the names of what was ended."""
-    _kill(_kernels(folder / JUPYTER))
+    kill(_kernels(folder / JUPYTER))
     names = []
     for job in sorted(folder.glob(f"{JOB}*")):
         with as_home(job):
             names += stop_all(remove_volume=True)
-    names += _kill(_processes_below(folder))
+    names += kill(processes_below(folder))
     shutil.rmtree(folder, ignore_errors=True)
     return names
 
 
 def end_session() -> list[str]:
     """End JupyterLab, its kernels, and what was started in this home; the names of what ended."""
-    _kill(_kernels(home() / JUPYTER))
+    kill(_kernels(home() / JUPYTER))
     return stop_all()
 
 
 def end_everything() -> list[str]:
     """End sessions, runs and checks in this home and below; the names of what was ended."""
     names = [name for run in sorted(home().glob(f"{_RUN}*")) for name in end_run(run)]
-    names += [*end_session(), *_kill(_processes_below(home()))]
+    names += [*end_session(), *kill(processes_below(home()))]
     for checks in _CHECKS:
         for folder in home().glob(checks):
             shutil.rmtree(folder, ignore_errors=True)
@@ -63,11 +63,13 @@ def end_everything() -> list[str]:
 
 def _kernels(base: Path) -> list[psutil.Process]:
     """The kernels whose files are below `base`."""
-    return [one for one in _processes_below(base) if "ipykernel_launcher" in one.info["cmdline"]]
+    return [one for one in processes_below(base) if "ipykernel_launcher" in one.info["cmdline"]]
 
 
-def _processes_below(folder: Path) -> list[psutil.Process]:
+def processes_below(folder: Path) -> list[psutil.Process]:
     """The processes that were told to keep the workbench's or Jupyter's files below `folder`.
+
+    Each has its command line in `info["cmdline"]`.
 
     A kernel hands that on to what it starts, so this finds also what it had no time to record.
     """
@@ -81,8 +83,8 @@ def _processes_below(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def _kill(processes: list[psutil.Process]) -> list[str]:
-    """Kill the processes and wait until they are gone; their programs' names."""
+def kill(processes: list[psutil.Process]) -> list[str]:
+    """Kill what `processes_below` has found, and wait until it is gone; the programs' names."""
     for one in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             one.kill()

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from subprocess import STDOUT
 from typing import Any
 
 import papermill
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 
-CELL_SECONDS = 60
-"""How long one cell may take."""
+from workbench.series import disk
+from workbench.series.cell_limit import CELL_SECONDS
+from workbench.series.outcome import (
+    FAILED,
+    KERNEL_DIED,
+    NO_KERNEL,
+    NO_SPACE,
+    TOOK_TOO_LONG,
+    Failure,
+)
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
-@dataclass
-class Failure:
-    """Where a lesson failed, and how."""
+class _Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no types
+    """Ends a kernel whose cell has taken too long at once: it would not answer a request to end."""
 
-    cell: int = 0
-    """The cell's place among all of the notebook's cells, from 1; 0 is before the first."""
-    source: str = ""
-    error: str = ""
+    async def _async_handle_timeout(self, timeout: int, cell: Any = None) -> Any:
+        self.shutdown_kernel = "immediate"
+        return await super()._async_handle_timeout(timeout, cell)
 
 
 class _Engine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
@@ -43,12 +50,15 @@ class _Engine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
         kernel_name: str,
         *,
         launch: dict[str, Any],
+        cell_seconds: int,
         on_cell_start: Callable[..., None],
+        on_kernel: Callable[[Any], None],
         **_: Any,
     ) -> None:
-        client = PapermillNotebookClient(
-            nb_man, kernel_name=kernel_name, timeout=CELL_SECONDS, on_cell_start=on_cell_start
+        client = _Client(
+            nb_man, kernel_name=kernel_name, timeout=cell_seconds, on_cell_start=on_cell_start
         )
+        client.on_notebook_start = lambda **_: on_kernel(client.km.provisioner.process)
         client.execute(transport_encryption="auto", **launch)
 
 
@@ -63,17 +73,24 @@ def execute(
     log: Path,
     parameters: Mapping[str, Any],
     on_cell: Callable[[], None],
+    cell_seconds: int = CELL_SECONDS,
 ) -> Failure | None:
     """Execute `lesson` in the current folder and write it, as far as it got, to `copy`.
 
     `env` is added to this process's environment for the kernel; `log` takes what the kernel itself
-    has to say, and `on_cell` is called as each cell begins: what it raises ends the lesson.
+    has to say, and `on_cell` is called as each cell begins: what it raises ends the lesson. So does
+    a cell that takes more than `cell_seconds`.
     """
-    failure = Failure()
+    cell, source, kernel = 0, "", None
 
-    def begin_cell(cell: Any, cell_index: int) -> None:
-        failure.cell, failure.source = cell_index + 1, cell.source
+    def begin_cell(cell_index: int, **begun: Any) -> None:
+        nonlocal cell, source
+        cell, source = cell_index + 1, begun["cell"].source
         on_cell()
+
+    def note_kernel(process: Any) -> None:
+        nonlocal kernel
+        kernel = process
 
     try:
         with log.open("ab") as output:
@@ -84,11 +101,36 @@ def execute(
                 engine_name="lesson",
                 kernel_name="python3",
                 launch={"env": {**os.environ, **env}, "stdout": output, "stderr": STDOUT},
+                cell_seconds=cell_seconds,
                 on_cell_start=begin_cell,
+                on_kernel=note_kernel,
                 progress_bar=False,
             )
     except papermill.PapermillExecutionError as error:
-        failure.error = _ANSI.sub("", "\n".join(error.traceback))
-    except Exception as error:  # whatever it is, it is this lesson's verdict: a time limit, say
-        failure.error = f"{type(error).__name__}: {error}"
-    return failure if failure.error else None
+        return Failure(FAILED, _ANSI.sub("", "\n".join(error.traceback)), cell, source)
+    except DeadKernelError:
+        how = _describe_end(kernel.poll()) if kernel is not None else "ended"
+        return Failure(KERNEL_DIED, f"The kernel {how} in cell {cell}.", cell, source)
+    except CellTimeoutError:
+        text = (
+            f"Cell {cell} took more than {cell_seconds} s, the limit for a cell (--cell-timeout);"
+            " its kernel was ended."
+        )
+        return Failure(TOOK_TOO_LONG, text, cell, source)
+    except Exception as error:  # whatever it is, it is this lesson's verdict
+        if isinstance(error, OSError) and disk.is_full(error):
+            return Failure(NO_SPACE, disk.no_space(Path(error.filename or copy).resolve()))
+        kind = FAILED if kernel else NO_KERNEL
+        return Failure(kind, f"{type(error).__name__}: {error}", cell, source)
+    return None
+
+
+def _describe_end(code: int | None) -> str:
+    if code is None:
+        return "ended"
+    if code >= 0:
+        return f"exited with code {code}"
+    text = f"was ended by {signal.Signals(-code).name}"
+    if -code == signal.SIGKILL:
+        text += ", as the system does when memory runs out,"
+    return text

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from workbench.series.lesson import Failure
+from workbench.series.outcome import Outcome
 
 
 class Report:
@@ -54,20 +54,16 @@ class Report:
         """A cell begins."""
         self._progress.advance(self._task)
 
-    def end(
-        self, lesson: Path, seconds: float, failure: Failure | None, logs: Mapping[str, str]
-    ) -> None:
-        """A lesson has ended; `logs` are the last lines of its processes' logs, if it failed."""
-        name = lesson.stem
+    def end(self, outcome: Outcome) -> None:
+        """A lesson has ended."""
+        name = outcome.lesson.stem
         self._at_work.remove(name)
         self._show_at_work()
         width = max(map(len, self._lessons))
-        verdict = f"failed in cell {failure.cell}" if failure else "passed"
-        self._console.print(
-            f"{'✗' if failure else '✓'} {name:<{width}} {seconds:6.1f} s  {verdict}"
-        )
-        if failure:
-            self._failed[name] = _describe(name, failure, logs)
+        sign = "✗" if outcome.failures else "✓"
+        self._console.print(f"{sign} {name:<{width}} {outcome.seconds:6.1f} s  {outcome.verdict}")
+        if outcome.failures:
+            self._failed[name] = _describe(name, outcome)
 
     def summary(self) -> bool:
         """Print the failures and the verdict on the whole; whether all lessons passed."""
@@ -85,11 +81,12 @@ class Report:
         self._progress.update(self._task, description=", ".join(self._at_work))
 
 
-def _describe(name: str, failure: Failure, logs: Mapping[str, str]) -> str:
-    parts = [
-        f"\n{f' {name}, cell {failure.cell} ':─^80}",
-        textwrap.indent(failure.source, "  "),
-        failure.error,
-        *(f"\nThe end of {log}:\n{textwrap.indent(lines, '  ')}" for log, lines in logs.items()),
-    ]
+def _describe(name: str, outcome: Outcome) -> str:
+    parts = []
+    for failure in outcome.failures:
+        where = f" {name}, cell {failure.cell} " if failure.cell else f" {name} "
+        source = [textwrap.indent(failure.source, "  ")] if failure.source else []
+        parts += [f"\n{where:─^80}", *source, failure.error]
+    for log, lines in outcome.logs.items():
+        parts.append(f"\nThe end of {log}:\n{textwrap.indent(lines, '  ')}")
     return "\n".join(parts)

@@ -8,8 +8,9 @@ import queue
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,20 @@ import nbformat
 import papermill
 
 from workbench.errors import WorkbenchError
-from workbench.restate.docker import last_log_lines
+from workbench.home import home
+from workbench.restate.seen import last_seen
+from workbench.series.cell_limit import CELL_SECONDS
+from workbench.series.disk import complaint, full_disk, make_folder
 from workbench.series.ending import JOB, JUPYTER, end_run, new_run
+from workbench.series.facts import facts, servers
 from workbench.series.folders import jupyter_folders
+from workbench.series.junit import write_junit
+from workbench.series.leftover import end_leftovers
 from workbench.series.lesson import execute
-from workbench.series.page import write_page
+from workbench.series.logs import forget_logs, keep_logs
+from workbench.series.outcome import NO_SPACE, Failure, Outcome
 from workbench.series.report import Report
-
-_LOG_LINES = 15
+from workbench.series.site.site import Site
 
 
 def run(
@@ -33,23 +40,25 @@ def run(
     build: Path,
     jobs: int = 1,
     parameters: Mapping[str, Any] | None = None,
+    cell_seconds: int = CELL_SECONDS,
 ) -> bool:
     """Run `lessons`, notebooks of one folder, and tell whether all of them passed.
 
-    Executed copies and web pages of them go to the folder `build`. Lessons of the same job share a
-    server. Nothing that they started is left running when this returns. Raises WorkbenchError,
-    before anything runs, for a notebook or a parameter that does not exist; and in the end, for a
-    diagram that cannot be drawn.
+    Executed copies go to the folder `build`, with a web site of them, a JUnit file, and the logs of
+    lessons that failed. Lessons of the same job share a server. Nothing that they started is left
+    running when this returns. Raises WorkbenchError, before anything runs, for a notebook or a
+    parameter that does not exist; and in the end, for a report that could not be written.
     """
     cells = sum(_count_cells(lesson) for lesson in lessons)
     _check_parameters(lessons, parameters or {})
-    build.mkdir(parents=True, exist_ok=True)
+    make_folder(build)
     lessons, build = [lesson.resolve() for lesson in lessons], build.resolve()
+    site, known = Site(lessons, build), facts(datetime.now(timezone.utc))
     with _run_folder() as folder, Report(lessons, cells, build) as report:
         _keep_files_below(folder)
         os.chdir(lessons[0].parent)  # a kernel starts in the folder of its notebook
         with ThreadPoolExecutor(jobs) as kernels, ThreadPoolExecutor(1) as pages:
-            series = _Series(lessons, build, parameters or {}, report, pages)
+            series = _Series(lessons, build, parameters or {}, cell_seconds, report, site, pages)
             homes = [folder / f"{JOB}{number + 1}" for number in range(jobs)]
             work = [kernels.submit(series.work, home) for home in homes]
             try:
@@ -60,10 +69,14 @@ def run(
                 end_run(folder)  # the threads end once their kernels are gone
                 raise
     for job in work:
-        job.result()  # raises what only a fault of our own can raise
+        job.result()  # raises what only a fault of our own can raise, or a full disk
+    outcomes = sorted(series.outcomes, key=lambda outcome: lessons.index(outcome.lesson))
     passed = report.summary()
-    for page in series.pages:
-        page.result()
+    _all_written(
+        *(page.result for page in series.pages),
+        lambda: write_junit(outcomes, known, build / "junit.xml"),
+        lambda: site.write_contents(outcomes, {"Restate": servers(outcomes), **known}),
+    )
     return passed
 
 
@@ -75,22 +88,27 @@ class _Series:
         lessons: Sequence[Path],
         build: Path,
         parameters: Mapping[str, Any],
+        cell_seconds: int,
         report: Report,
-        pages: Executor,
+        site: Site,
+        page_writer: Executor,
     ) -> None:
         self.stopping = threading.Event()
-        self.pages: list[Future[Path]] = []
+        self.outcomes: list[Outcome] = []
+        self.pages: list[Future[None]] = []
         self._waiting: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for lesson in lessons:
             self._waiting.put(lesson)
         self._build = build
         self._parameters = parameters
+        self._cell_seconds = cell_seconds
         self._report = report
-        self._page_writer = pages
+        self._site = site
+        self._page_writer = page_writer
 
     def work(self, home: Path) -> None:
         """Run lessons until there is none left, with `home` as their workbench's home."""
-        (home / "logs").mkdir(parents=True)
+        make_folder(home / "logs")
         with contextlib.suppress(queue.Empty):
             while not self.stopping.is_set():
                 self._run(self._waiting.get_nowait(), home)
@@ -98,8 +116,9 @@ class _Series:
     def _run(self, lesson: Path, home: Path) -> None:
         self._report.begin(lesson)
         began, started = time.time(), time.monotonic()
-        copy = self._build / lesson.name
+        copy, logs = self._build / lesson.name, self._build / "logs" / lesson.stem
         copy.unlink(missing_ok=True)
+        forget_logs(logs)
         failure = execute(
             Path(lesson.name),
             Path(os.path.relpath(copy)),  # it is written into the copy, and no one else's business
@@ -109,16 +128,26 @@ class _Series:
                 # A server that was there before has seen the counted keys before.
                 "WORKBENCH_KEYS": "" if os.environ.get("RESTATE_MODE") == "external" else "counted",
             },
-            log=home / "logs" / "kernel.log",
+            log=home / "logs" / f"kernel-{lesson.stem}.log",
             parameters=self._parameters,
             on_cell=self._begin_cell,
+            cell_seconds=self._cell_seconds,
         )
         if self.stopping.is_set():
             return
-        seconds = time.monotonic() - started
-        self._report.end(lesson, seconds, failure, _logs(home, since=began) if failure else {})
-        if copy.exists():  # its kernel has started
-            self.pages.append(self._page_writer.submit(write_page, copy))
+        failures = [one for one in (failure, end_leftovers(home)) if one]
+        failures += _full_disk(failures, home, self._build)
+        outcome = Outcome(
+            lesson=lesson,
+            copy=copy,
+            seconds=time.monotonic() - started,
+            failures=failures,
+            server=last_seen(home),
+            logs=keep_logs(home, since=began, folder=logs) if failures else {},
+        )
+        self.outcomes.append(outcome)
+        self._report.end(outcome)
+        self.pages.append(self._page_writer.submit(self._site.write_lesson, outcome))
 
     def _begin_cell(self) -> None:
         if self.stopping.is_set():  # its kernel came too late to be ended with the others
@@ -126,9 +155,32 @@ class _Series:
         self._report.cell()
 
 
+def _full_disk(failures: Sequence[Failure], *folders: Path) -> list[Failure]:
+    """What may have been at the bottom of the failures, unless they say so."""
+    if not failures or any(failure.kind == NO_SPACE for failure in failures):
+        return []
+    text = full_disk(*folders)
+    return [Failure(NO_SPACE, text)] if text else []
+
+
+def _all_written(*writers: Callable[[], None]) -> None:
+    """Call each of the writers. Raises WorkbenchError with all that they complain of."""
+    complaints = []
+    for write in writers:
+        try:
+            write()
+        except WorkbenchError as error:
+            complaints.append(str(error))
+    if complaints:
+        raise WorkbenchError("\n".join(complaints))
+
+
 @contextlib.contextmanager
 def _run_folder() -> Iterator[Path]:
-    folder = new_run()
+    try:
+        folder = new_run()
+    except OSError as error:
+        raise complaint(error, home()) from error
     try:
         yield folder
     finally:
@@ -138,21 +190,10 @@ def _run_folder() -> Iterator[Path]:
 def _keep_files_below(folder: Path) -> None:
     """Have what this process and the kernels write for a while go with the run's folder."""
     base, temporary = folder / JUPYTER, folder / "tmp"
-    base.mkdir()
-    temporary.mkdir()
+    make_folder(base)
+    make_folder(temporary)
     tempfile.tempdir = str(temporary)
     os.environ.update(jupyter_folders(base), TMPDIR=str(temporary))
-
-
-def _logs(home: Path, *, since: float) -> dict[str, str]:
-    """The last lines of each log of a home that was written to after `since` (Unix time)."""
-    logs = {
-        log.name: "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
-        for log in sorted((home / "logs").glob("*.log"))
-        if log.stat().st_mtime >= since and log.stat().st_size
-    }
-    in_docker = last_log_lines(home)
-    return logs | {"the Restate container's log": in_docker} if in_docker else logs
 
 
 def _count_cells(lesson: Path) -> int:
