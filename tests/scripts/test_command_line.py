@@ -48,6 +48,7 @@ def test_help(arguments: tuple[str, ...]) -> None:
         (["run", "--colour"], "unrecognized arguments: --colour"),
         (["run", "--jobs", "0"], "'0' is not a whole number from 1"),
         (["run", "--jobs", "many"], "'many' is not a whole number from 1"),
+        (["run", "--cell-timeout", "0"], "'0' is not a whole number from 1"),
         (["dance"], "invalid choice: 'dance'"),
     ],
 )

@@ -9,6 +9,9 @@ from pathlib import Path
 from workbench.errors import WorkbenchError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+MESSAGES = tuple(f"[Errno {number}]" for number in _FULL)
+"""How the text of an `OSError` begins when a disk is full."""
+
 _LITTLE = 1 << 20  # of a disk that is full, a few blocks may be free
 
 

@@ -26,6 +26,7 @@ from workbench.series.outcome import (
     Failure,
 )
 
+_TELL_OF_CRASHES = "--IPKernelApp.exec_lines=__import__('faulthandler').enable()"  # in its log
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -56,7 +57,11 @@ class _Engine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
         **_: Any,
     ) -> None:
         client = _Client(
-            nb_man, kernel_name=kernel_name, timeout=cell_seconds, on_cell_start=on_cell_start
+            nb_man,
+            kernel_name=kernel_name,
+            timeout=cell_seconds,
+            on_cell_start=on_cell_start,
+            extra_arguments=[_TELL_OF_CRASHES],
         )
         client.on_notebook_start = lambda **_: on_kernel(client.km.provisioner.process)
         client.execute(transport_encryption="auto", **launch)
@@ -107,6 +112,8 @@ def execute(
                 progress_bar=False,
             )
     except papermill.PapermillExecutionError as error:
+        if error.ename == "OSError" and error.evalue.startswith(disk.MESSAGES):
+            return Failure(NO_SPACE, f"OSError: {error.evalue}", cell, source)
         return Failure(FAILED, _ANSI.sub("", "\n".join(error.traceback)), cell, source)
     except DeadKernelError:
         how = _describe_end(kernel.poll()) if kernel is not None else "ended"

@@ -156,8 +156,8 @@ class _Series:
 
 
 def _full_disk(failures: Sequence[Failure], *folders: Path) -> list[Failure]:
-    """What may have been at the bottom of the failures, unless they say so."""
-    if not failures or any(failure.kind == NO_SPACE for failure in failures):
+    """What may be at the bottom of the failures, unless one says so of a file of the run."""
+    if not failures or any(one.kind == NO_SPACE and not one.cell for one in failures):
         return []
     text = full_disk(*folders)
     return [Failure(NO_SPACE, text)] if text else []

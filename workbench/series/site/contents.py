@@ -21,8 +21,8 @@ def contents(lessons: Sequence[tuple[About, Outcome]], facts: Mapping[str, str])
         "",
         f"{verdict} These pages show the lessons as they were run.",
         "",
-        "| lesson | what you do | this run | time | notebook |",
-        "|:---|:---|:---|---:|:---|",
+        "| lesson | this run | time | notebook |",
+        "|:---|:---|---:|:---|",
         *(_row(*lesson) for lesson in lessons),
         "",
         "| this run | |",
@@ -36,8 +36,8 @@ def _row(lesson: About, outcome: Outcome) -> str:
     name = outcome.lesson.stem
     verdict = f"**✗ {outcome.verdict}**" if outcome.failures else "✓ passed"
     return (
-        f"| [{_cell(lesson.title)}]({name}.html) | {_cell(lesson.description)} | {_cell(verdict)}"
-        f" | {outcome.seconds:.1f} s | [as run]({name}.ipynb) |"
+        f"| [{_cell(lesson.title)}]({name}.html)<br>{_cell(lesson.description)}"
+        f" | {_cell(verdict)} | {outcome.seconds:.1f}&nbsp;s | [as&nbsp;run]({name}.ipynb) |"
     )
 
 

@@ -19,7 +19,7 @@ from workbench.series.site.file_text import as_markdown
 from workbench.series.site.links import new_target
 
 CONTENTS = "index.html"
-_FILES = "files"
+_FILES = "sources"  # not "files": nbconvert strips that from links
 
 
 class Site:
@@ -31,6 +31,7 @@ class Site:
         self._root = lessons[0].parent.parent
         self._about: dict[Path, About] = {lesson: about(lesson) for lesson in lessons}
         self._files: dict[Path, str] = {}
+        self._files_to_write: list[Path] = []
         self._exporter = PageExporter()
 
     def write_lesson(self, outcome: Outcome) -> None:
@@ -68,10 +69,10 @@ class Site:
         self._write(CONTENTS, _book(text), source=self._build / CONTENTS, title="Contents")
 
     def _write_files(self) -> None:
-        for file, page in list(self._files.items()):
-            if not (self._build / page).exists():
-                text = as_markdown(file)
-                self._write(page, _book(text), source=file, title=file.name)
+        while self._files_to_write:
+            file = self._files_to_write.pop()
+            text = as_markdown(file)
+            self._write(self._files[file], _book(text), source=file, title=file.name)
 
     def _write(
         self,
@@ -121,9 +122,10 @@ class Site:
             return file.relative_to(self._build).as_posix()
         if not file.is_relative_to(self._root) or file.suffix == ".ipynb":
             return None
-        page = f"{_FILES}/{file.relative_to(self._root).as_posix()}.html"
-        self._files[file] = page
-        return page
+        if file not in self._files:
+            self._files[file] = f"{_FILES}/{file.relative_to(self._root).as_posix()}.html"
+            self._files_to_write.append(file)
+        return self._files[file]
 
 
 def _book(text: str) -> nbformat.NotebookNode:
