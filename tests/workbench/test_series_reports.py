@@ -15,6 +15,7 @@ from tests.series_lessons import Lessons
 from tests.site_links import broken_links
 from workbench.errors import WorkbenchError
 from workbench.series.outcome import Outcome
+from workbench.series.site.diagram import diagram_image
 from workbench.series.site.site import Site
 
 _PIXEL = "iVBORw0KGgo="  # it begins as PNG files do
@@ -192,3 +193,12 @@ def test_a_diagram_that_cannot_be_drawn_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(WorkbenchError, match=r"A diagram in 00_first\.ipynb cannot be drawn: "):
         Site([path], lessons.build).write_lesson(outcome)
+
+
+def test_a_diagram_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = diagram_image("flowchart LR\n  a --> b\n", "Look", "page", drawn=tmp_path / "drawn")
+    monkeypatch.setattr("mermaidx.render", lambda _: pytest.fail("it is drawn again"))
+
+    again = diagram_image("flowchart LR\n  a --> b\n", "Look", "page", drawn=tmp_path / "drawn")
+
+    assert again == first

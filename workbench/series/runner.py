@@ -14,9 +14,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import papermill
-
 from workbench.errors import WorkbenchError
 from workbench.home import home
 from workbench.restate.seen import last_seen
@@ -25,6 +22,7 @@ from workbench.series.disk import complaint, full_disk, make_folder
 from workbench.series.ending import JOB, JUPYTER, end_run, new_run
 from workbench.series.facts import facts, servers
 from workbench.series.folders import jupyter_folders
+from workbench.series.given import check_parameters, count_cells
 from workbench.series.junit import write_junit
 from workbench.series.leftover import end_leftovers
 from workbench.series.lesson import execute
@@ -49,8 +47,8 @@ def run(
     running when this returns. Raises WorkbenchError, before anything runs, for a notebook or a
     parameter that does not exist; and in the end, for a report that could not be written.
     """
-    cells = sum(_count_cells(lesson) for lesson in lessons)
-    _check_parameters(lessons, parameters or {})
+    cells = sum(count_cells(lesson) for lesson in lessons)
+    check_parameters(lessons, parameters or {})
     make_folder(build)
     lessons, build = [lesson.resolve() for lesson in lessons], build.resolve()
     site, known = Site(lessons, build), facts(datetime.now(timezone.utc))
@@ -194,22 +192,3 @@ def _keep_files_below(folder: Path) -> None:
     make_folder(temporary)
     tempfile.tempdir = str(temporary)
     os.environ.update(jupyter_folders(base), TMPDIR=str(temporary))
-
-
-def _count_cells(lesson: Path) -> int:
-    try:
-        return len(nbformat.read(lesson, as_version=4).cells)
-    except (OSError, ValueError) as error:
-        raise WorkbenchError(f"{lesson} is not a notebook: {error}") from error
-
-
-def _check_parameters(lessons: Sequence[Path], parameters: Mapping[str, Any]) -> None:
-    if not parameters:
-        return
-    for lesson in lessons:
-        known = papermill.inspect_notebook(lesson)
-        for name in parameters:
-            if name not in known:
-                raise WorkbenchError(
-                    f"{lesson.stem} has no parameter {name!r}; it has: {', '.join(known) or 'none'}"
-                )

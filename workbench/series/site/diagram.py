@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import hashlib
 import re
 from html import escape
-
-import mermaidx
+from importlib.metadata import version
+from pathlib import Path
 
 from workbench.errors import WorkbenchError
+from workbench.home import REPOSITORY
+from workbench.series.disk import make_folder, write_text
+
+_DRAWN = REPOSITORY / ".workbench" / "diagrams"  # for all homes: a drawing takes most of a second
 
 
-def diagram_image(diagram: str, heading: str, page: str) -> str:
-    """An HTML image of the diagram that stands below `heading`; about a second's work.
+def diagram_image(diagram: str, heading: str, page: str, *, drawn: Path = _DRAWN) -> str:
+    """An HTML image of the diagram that stands below `heading`; what is drawn is kept in `drawn`.
 
     Raises WorkbenchError, naming `page`, when it cannot be drawn.
     """
     try:
-        svg = mermaidx.render(diagram).svg()
+        svg = _svg(diagram, drawn)
     except RuntimeError as error:
         message = f"A diagram in {page} cannot be drawn: {error}\n{diagram}"
         raise WorkbenchError(message) from error
@@ -29,3 +35,17 @@ def diagram_image(diagram: str, heading: str, page: str) -> str:
         f'<img class="diagram" alt="{alt}" style="{width}max-width: 100%"'
         f' src="data:image/svg+xml;base64,{data}">'
     )
+
+
+def _svg(diagram: str, drawn: Path) -> str:
+    content = f"mermaidx {version('mermaidx')}\n{diagram}"
+    file = drawn / f"{hashlib.sha256(content.encode()).hexdigest()}.svg"
+    with contextlib.suppress(OSError):
+        return file.read_text(encoding="utf-8")
+    import mermaidx  # slow to import, and seldom needed
+
+    svg = str(mermaidx.render(diagram).svg())
+    with contextlib.suppress(WorkbenchError):  # no room, or not ours to write: drawn again then
+        make_folder(drawn)
+        write_text(file, svg)
+    return svg
