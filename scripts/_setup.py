@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import _packages
 from _command import CommandError
@@ -53,6 +53,12 @@ def ensure() -> None:
         if _server_is_needed():
             step("Restate server", [PYTHON, "-m", "workbench.restate", "install"], log=_LOG)
     print(f"Set up in {time.monotonic() - started:.1f} s")
+
+
+def become(module: str, *arguments: object) -> NoReturn:
+    """Set up, and become `python -m MODULE` of the environment."""
+    ensure()
+    os.execv(PYTHON, [str(part) for part in (PYTHON, "-m", module, *arguments)])
 
 
 def _packages_fit() -> bool:

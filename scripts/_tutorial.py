@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-import _lessons
 import _setup
+from _lesson_arguments import LessonParser, count
 
 _DESCRIPTION = "With no command: set up what is missing, and open JupyterLab at the first lesson."
 
@@ -22,12 +20,7 @@ def main(arguments: list[str]) -> int:
             print("Nothing was ever started here.")
             return 0
         _hand_over("stop")
-    try:
-        lessons = _lessons.choose(chosen.lesson if chosen.command == "run" else [])
-    except ValueError as error:
-        parser.error(str(error))
-    if not lessons:
-        parser.error("there are no lessons in notebooks/")
+    lessons = parser.choose(chosen.lesson if chosen.command == "run" else [])
     if chosen.command == "run":
         parameters = [part for pair in chosen.parameter for part in ("--parameter", *pair)]
         build = _setup.REPOSITORY / "build"
@@ -39,31 +32,18 @@ def main(arguments: list[str]) -> int:
 
 def _hand_over(*arguments: str | int | Path) -> NoReturn:
     """Set up, and become `python -m workbench.series`."""
-    _setup.ensure()
-    command = [_setup.PYTHON, "-m", "workbench.series", *arguments]
-    os.execv(_setup.PYTHON, [str(part) for part in command])
+    _setup.become("workbench.series", *arguments)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Shows the lessons with its help and with every error."""
-
-    def __init__(self, **options: Any) -> None:
-        layout = argparse.RawDescriptionHelpFormatter
-        super().__init__(epilog=_lessons.listing(), formatter_class=layout, **options)
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.format_usage()}{self.prog}: error: {message}\n{_lessons.listing()}\n")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(prog="tutorial", description=_DESCRIPTION)
+def _parser() -> LessonParser:
+    parser = LessonParser(prog="tutorial", description=_DESCRIPTION)
     commands = parser.add_subparsers(dest="command", metavar="{run,stop}")
     run = commands.add_parser("run", help="run lessons unattended")
     run.description = "Run lessons; build/ gets executed copies, a site (index.html), junit.xml."
     run.add_argument("lesson", nargs="*", help="number or name; all lessons where there is none")
-    run.add_argument("--jobs", type=_count, default=1, help="how many at a time (default: 1)")
+    run.add_argument("--jobs", type=count, default=1, help="how many at a time (default: 1)")
     run.add_argument(
-        "--cell-timeout", type=_count, metavar="SECONDS", help="the limit for a cell (default: 60)"
+        "--cell-timeout", type=count, metavar="SECONDS", help="the limit for a cell (default: 60)"
     )
     run.add_argument(
         *("-p", "--parameter"),
@@ -75,9 +55,3 @@ def _parser() -> _Parser:
     )
     commands.add_parser("stop", help="stop what earlier sessions left running")
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)

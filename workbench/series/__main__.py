@@ -34,6 +34,8 @@ def _act(chosen: argparse.Namespace) -> int:
         return 0
     from workbench.series.runner import run
 
+    if chosen.command == "check":
+        return _check(chosen)
     passed = run(
         chosen.lessons,
         build=chosen.build,
@@ -41,6 +43,24 @@ def _act(chosen: argparse.Namespace) -> int:
         parameters={name: _value(text) for name, text in chosen.parameter},
         cell_seconds=chosen.cell_timeout,
     )
+    return 0 if passed else 1
+
+
+def _check(chosen: argparse.Namespace) -> int:
+    from workbench.series.check.verify import Verifier
+    from workbench.series.runner import run
+
+    verifier = Verifier(write=chosen.update, everything=chosen.everything)
+    passed = run(
+        chosen.lessons,
+        build=chosen.build,
+        jobs=chosen.jobs,
+        cell_seconds=chosen.cell_timeout,
+        verify=verifier.verify,
+    )
+    if chosen.update:
+        many = "1 cell" if verifier.rewritten == 1 else f"{verifier.rewritten} cells"
+        print(f"Wrote the outputs of {many} into the lessons; git diff shows them.")
     return 0 if passed else 1
 
 
@@ -56,10 +76,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m workbench.series", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="execute notebooks")
-    run.add_argument("lessons", nargs="+", type=Path)
-    run.add_argument("--build", type=Path, default=Path("build"), help="where the results go")
-    run.add_argument("--jobs", type=int, default=1, help="how many at a time")
-    run.add_argument("--cell-timeout", type=int, default=CELL_SECONDS, metavar="SECONDS")
+    check = commands.add_parser("check", help="execute notebooks, and compare their outputs")
+    for command in (run, check):
+        command.add_argument("lessons", nargs="+", type=Path)
+        command.add_argument("--build", type=Path, default=Path("build"), help="for the results")
+        command.add_argument("--jobs", type=int, default=1, help="how many at a time")
+        command.add_argument("--cell-timeout", type=int, default=CELL_SECONDS, metavar="SECONDS")
+    check.add_argument("--update", action="store_true", help="write what differs into them")
+    check.add_argument("--everything", action="store_true", help="and what may vary")
     run.add_argument("-p", "--parameter", nargs=2, action="append", default=[])
     lab = commands.add_parser("lab", help="open JupyterLab")
     lab.add_argument("root", type=Path, help="the folder that it shows")

@@ -16,6 +16,11 @@ NO_KERNEL = "kernel did not start"
 TOOK_TOO_LONG = "took too long"
 NO_SPACE = "no space left"
 LEFT_RUNNING = "left processes running"
+DIFFERS = "differs"
+"""The kind of a failure that is an output other than the committed one."""
+
+MALFORMED = "malformed"
+"""The kind of a failure that can be seen without running the lesson."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,10 @@ class Outcome:
     copy: Path
     """Where the executed copy is, if the lesson came so far that there is one."""
     seconds: float
+    kernel_seconds: float = 0.0
+    """Of these, the time from the start of its kernel to that of its first cell."""
+    model_seconds: float = 0.0
+    """Of these, the time in which the scripted model was at work."""
     failures: Sequence[Failure] = ()
     """In the order of their discovery; none: the lesson passed."""
     server: Seen | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from workbench.series.floor import floor_line
 from workbench.series.outcome import Outcome
 
 
@@ -65,7 +66,7 @@ class Report:
         if outcome.failures:
             self._failed[name] = _describe(name, outcome)
 
-    def summary(self) -> bool:
+    def summary(self, outcomes: Sequence[Outcome], jobs: int) -> bool:
         """Print the failures and the verdict on the whole; whether all lessons passed."""
         for failure in self._failed.values():
             self._console.print(failure)
@@ -75,6 +76,8 @@ class Report:
         else:
             verdict = f"{count} of {count} lessons passed"
         self._console.print(f"{verdict} · {seconds:.1f} s")
+        if any(outcome.model_seconds for outcome in outcomes):
+            self._console.print(floor_line(outcomes, jobs=jobs, seconds=seconds))
         return not self._failed
 
     def _show_at_work(self) -> None:

@@ -21,6 +21,7 @@ from workbench.series.cell_limit import CELL_SECONDS
 from workbench.series.disk import complaint, full_disk, make_folder
 from workbench.series.ending import JOB, JUPYTER, end_run, new_run
 from workbench.series.facts import facts, servers
+from workbench.series.floor import model_seconds
 from workbench.series.folders import jupyter_folders
 from workbench.series.given import check_parameters, count_cells
 from workbench.series.junit import write_junit
@@ -31,6 +32,8 @@ from workbench.series.outcome import NO_SPACE, Failure, Outcome
 from workbench.series.report import Report
 from workbench.series.site.site import Site
 
+Verify = Callable[[Path, Path], list[Failure]]
+
 
 def run(
     lessons: Sequence[Path],
@@ -39,13 +42,16 @@ def run(
     jobs: int = 1,
     parameters: Mapping[str, Any] | None = None,
     cell_seconds: int = CELL_SECONDS,
+    verify: Verify | None = None,
 ) -> bool:
     """Run `lessons`, notebooks of one folder, and tell whether all of them passed.
 
     Executed copies go to the folder `build`, with a web site of them, a JUnit file, and the logs of
     lessons that failed. Lessons of the same job share a server. Nothing that they started is left
-    running when this returns. Raises WorkbenchError, before anything runs, for a notebook or a
-    parameter that does not exist; and in the end, for a report that could not be written.
+    running when this returns. `verify` is given each lesson that came to its end, and the executed
+    copy: what it returns is wrong with the lesson too. Raises WorkbenchError, before anything runs,
+    for a notebook or a parameter that does not exist; and in the end, for a report that could not
+    be written.
     """
     cells = sum(count_cells(lesson) for lesson in lessons)
     check_parameters(lessons, parameters or {})
@@ -56,7 +62,9 @@ def run(
         _keep_files_below(folder)
         os.chdir(lessons[0].parent)  # a kernel starts in the folder of its notebook
         with ThreadPoolExecutor(jobs) as kernels, ThreadPoolExecutor(1) as pages:
-            series = _Series(lessons, build, parameters or {}, cell_seconds, report, site, pages)
+            series = _Series(
+                lessons, build, parameters or {}, cell_seconds, verify, report, site, pages
+            )
             homes = [folder / f"{JOB}{number + 1}" for number in range(jobs)]
             work = [kernels.submit(series.work, home) for home in homes]
             try:
@@ -69,7 +77,7 @@ def run(
     for job in work:
         job.result()  # raises what only a fault of our own can raise, or a full disk
     outcomes = sorted(series.outcomes, key=lambda outcome: lessons.index(outcome.lesson))
-    passed = report.summary()
+    passed = report.summary(outcomes, jobs)
     _all_written(
         *(page.result for page in series.pages),
         lambda: write_junit(outcomes, known, build / "junit.xml"),
@@ -87,6 +95,7 @@ class _Series:
         build: Path,
         parameters: Mapping[str, Any],
         cell_seconds: int,
+        verify: Verify | None,
         report: Report,
         site: Site,
         page_writer: Executor,
@@ -100,6 +109,7 @@ class _Series:
         self._build = build
         self._parameters = parameters
         self._cell_seconds = cell_seconds
+        self._verify = verify
         self._report = report
         self._site = site
         self._page_writer = page_writer
@@ -114,6 +124,12 @@ class _Series:
     def _run(self, lesson: Path, home: Path) -> None:
         self._report.begin(lesson)
         began, started = time.time(), time.monotonic()
+        first_cell: list[float] = []
+
+        def begin_cell() -> None:
+            first_cell[:] = first_cell or [time.time()]
+            self._begin_cell()
+
         copy, logs = self._build / lesson.name, self._build / "logs" / lesson.stem
         copy.unlink(missing_ok=True)
         forget_logs(logs)
@@ -128,17 +144,22 @@ class _Series:
             },
             log=home / "logs" / f"kernel-{lesson.stem}.log",
             parameters=self._parameters,
-            on_cell=self._begin_cell,
+            on_cell=begin_cell,
             cell_seconds=self._cell_seconds,
         )
         if self.stopping.is_set():
             return
+        ended = time.monotonic()
         failures = [one for one in (failure, end_leftovers(home)) if one]
+        if self._verify and not failure:
+            failures += self._verify(lesson, copy)
         failures += _full_disk(failures, home, self._build)
         outcome = Outcome(
             lesson=lesson,
             copy=copy,
-            seconds=time.monotonic() - started,
+            seconds=ended - started,
+            kernel_seconds=first_cell[0] - began if first_cell else 0.0,
+            model_seconds=model_seconds(home, since=began),
             failures=failures,
             server=last_seen(home),
             logs=keep_logs(home, since=began, folder=logs) if failures else {},
