@@ -93,6 +93,10 @@ class Page:
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
+    def wait_until_run(self, *, timeout: float) -> None:
+        """Wait until each cell with code has a number; at most `timeout` seconds."""
+        self.playwright.wait_for_function(_ALL_RUN, timeout=timeout * 1000)
+
     def save(self) -> None:
         """Save the notebook, from the menu."""
         page = self.playwright
@@ -106,6 +110,11 @@ _SCROLL = """top => {
   const last = [...panel.querySelectorAll('.jp-Cell')].at(-1).getBoundingClientRect();
   return last.bottom - panel.getBoundingClientRect().top + panel.scrollTop;
 }"""
+
+_ALL_RUN = r"""() => [...document.querySelectorAll('.jp-CodeCell')].every(
+  cell => !cell.querySelector('.cm-content').textContent.trim()
+    || /\d/.test(cell.querySelector('.jp-InputPrompt').textContent)
+)"""
 
 _BROKEN = """() => {
   const found = [];

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from workbench.short import without_middle
@@ -58,11 +59,14 @@ def draw_life(axes: Axes, row: DrawnLane, y: float, *, per_inch: float) -> None:
     for span in (*life.states, *life.steps):
         draw_bar(axes, span.kind, y, span.begin, max(span.end, span.begin + _LEAST_BAR * per_inch))
     for span in life.steps:
-        if (span.end - span.begin) / per_inch > len(span.name) * _LETTER and (
-            span.name not in row.label
-        ):
+        # Where no mark covers it.
+        at = [mark.at for mark in life.marks if span.begin <= mark.at < span.end]
+        beside = _BETWEEN_MARKS / 2 * per_inch
+        edges = [span.begin - beside, *at, span.end + beside]
+        room, begin = max((b - a - 2 * beside, a + beside) for a, b in pairwise(edges))
+        if room / per_inch > len(span.name) * _LETTER and span.name not in row.label:
             axes.text(
-                (span.begin + span.end) / 2,
+                begin + room / 2,
                 y,
                 span.name,
                 fontsize=FONT_SIZE - 0.5,
