@@ -37,7 +37,7 @@ def test_a_lesson_is_drawn_whole(
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_lesson_runs_from_the_menu(reader: Lab, lesson: str) -> None:
-    notebook = reader.root / f"run_{lesson}.ipynb"
+    notebook = reader.root / "notebooks" / f"run_{lesson}.ipynb"
     book = nbformat.read(reader.root / "notebooks" / f"{lesson}.ipynb", as_version=4)
     figures = [_count_figures(cell) for cell in book.cells]
     for cell in book.cells:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,14 @@ from workbench.series.page import write_page
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a page of each lesson as it is committed, and no image beside it."""
     folder = tmp_path_factory.mktemp("pages") / "notebooks"
     shutil.copytree(REPOSITORY / "notebooks", folder)
     for lesson in LESSONS:
         write_page(folder / f"{lesson}.ipynb")
     shutil.rmtree(folder / "images")
-    yield folder
+    return folder
 
 
 @pytest.mark.timeout(120)

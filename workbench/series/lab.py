@@ -14,6 +14,7 @@ from workbench import process
 from workbench.home import home
 from workbench.series.ending import JUPYTER, end_session
 from workbench.series.folders import jupyter_folders
+from workbench.series.shapes import KEEP_SHAPES
 
 _NAME = "jupyterlab"
 
@@ -24,6 +25,7 @@ _OPTIONS = [
     "--FileContentsManager.delete_to_trash=False",  # the trash is a folder of the user's
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.news_url=None",
+    "--LabApp.custom_css=True",
     "--LabApp.extension_manager=readonly",  # the other one asks PyPI
 ]
 
@@ -55,6 +57,7 @@ def _start(root: Path, lesson: Path) -> process.Running:
     base = home() / JUPYTER
     base.mkdir(exist_ok=True)
     _decline_news(base)
+    _write_style(base)
     return process.start(
         _NAME,
         [
@@ -77,6 +80,12 @@ def _decline_news(base: Path) -> None:
     settings = folder / "notification.jupyterlab-settings"
     if not settings.exists():
         settings.write_text(json.dumps({"fetchNews": "false"}))
+
+
+def _write_style(base: Path) -> None:
+    folder = base / "config" / "custom"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "custom.css").write_text(KEEP_SHAPES)
 
 
 def _wait_ready(running: process.Running) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from workbench.short import without_middle
 from workbench.views.figure_style import FONT_SIZE, INK, PALE, draw_bar, draw_mark
 from workbench.views.timeline.drawn_tree import DrawnLane
+from workbench.views.timeline.lifeline import Span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,32 +60,19 @@ def draw_life(axes: Axes, row: DrawnLane, y: float, *, per_inch: float) -> None:
         return
     for span in (*life.states, *life.steps):
         draw_bar(axes, span.kind, y, span.begin, max(span.end, span.begin + _LEAST_BAR * per_inch))
-    for span in life.steps:
-        # Where no mark covers it.
-        at = [mark.at for mark in life.marks if span.begin <= mark.at < span.end]
-        beside = _BETWEEN_MARKS / 2 * per_inch
-        edges = [span.begin - beside, *at, span.end + beside]
-        room, begin = max((b - a - 2 * beside, a + beside) for a, b in pairwise(edges))
-        if room / per_inch > len(span.name) * _LETTER and span.name not in row.label:
-            axes.text(
-                begin + room / 2,
-                y,
-                span.name,
-                fontsize=FONT_SIZE - 0.5,
-                color="white",
-                ha="center",
-                va="center_baseline",
-                clip_on=True,
-                zorder=3,
-            )
     left, right = axes.get_xlim()
     at = -float("inf")
+    drawn = []
     for mark in life.marks:
         if left <= mark.at <= right:
             # The end is marked behind the bar, which is often shorter than the mark.
             beside = _BESIDE * per_inch if mark.kind in _ENDS else 0
             at = max(mark.at + beside, at + _BETWEEN_MARKS * per_inch)
             draw_mark(axes, mark.kind, y, at)
+            drawn.append(at)
+    for span in life.steps:
+        if span.name not in row.label:
+            _write_name(axes, span, drawn, y, per_inch=per_inch)
     over = row.lane.ended is not None
     at = max(left, at if over else min(life.states[-1].end, right)) + 0.09 * per_inch
     when = f" · {row.lane.ended:,}" if over else ""
@@ -99,6 +88,28 @@ def draw_life(axes: Axes, row: DrawnLane, y: float, *, per_inch: float) -> None:
         va="center_baseline",
         zorder=5,
     )
+
+
+def _write_name(
+    axes: Axes, span: Span, marks: Sequence[float], y: float, *, per_inch: float
+) -> None:
+    """Write the name of a step into its bar, beside the marks that cover it, if there is room."""
+    beside = _BETWEEN_MARKS / 2 * per_inch
+    within = [at for at in marks if span.begin <= at < span.end]
+    edges = [span.begin - beside, *within, span.end + beside]
+    room, begin = max((b - a - 2 * beside, a + beside) for a, b in pairwise(edges))
+    if room / per_inch > len(span.name) * _LETTER:
+        axes.text(
+            begin + room / 2,
+            y,
+            span.name,
+            fontsize=FONT_SIZE - 0.5,
+            color="white",
+            ha="center",
+            va="center_baseline",
+            clip_on=True,
+            zorder=3,
+        )
 
 
 def _shortened(text: str, room: int) -> str:
