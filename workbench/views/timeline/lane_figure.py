@@ -74,7 +74,8 @@ def draw_life(axes: Axes, row: DrawnLane, y: float, *, per_inch: float) -> None:
         if span.name not in row.label:
             _write_name(axes, span, drawn, y, per_inch=per_inch)
     over = row.lane.ended is not None
-    at = max(left, at if over else min(life.states[-1].end, right)) + 0.09 * per_inch
+    open_end = -float("inf") if over else min(life.states[-1].end, right)
+    at = max(left, at, open_end) + 0.09 * per_inch
     when = f" · {row.lane.ended:,}" if over else ""
     earlier = "← " if over and life.states[-1].end < left else ""
     room = int((OUTCOMES + (right - at) / per_inch) / _LETTER) - len(when)
