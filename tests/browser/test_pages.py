@@ -1,8 +1,7 @@
-"""The web pages of the lessons, read from a file with scripts off and without network."""
+"""The site of the lessons, read from a file with scripts off and without network."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,18 @@ import pytest
 
 from tests.browser.test_lessons import LESSONS, PICTURES
 from workbench.home import REPOSITORY
-from workbench.series.page import write_page
+from workbench.series.outcome import Outcome
+from workbench.series.site.site import Site
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a page of each lesson as it is committed, and no image beside it."""
-    folder = tmp_path_factory.mktemp("pages") / "notebooks"
-    shutil.copytree(REPOSITORY / "notebooks", folder)
-    for lesson in LESSONS:
-        write_page(folder / f"{lesson}.ipynb")
-    shutil.rmtree(folder / "images")
+    """A folder with the page of each lesson as it is committed."""
+    folder = tmp_path_factory.mktemp("pages")
+    lessons = [REPOSITORY / "notebooks" / f"{lesson}.ipynb" for lesson in LESSONS]
+    site = Site(lessons, folder)
+    for lesson in lessons:
+        site.write_lesson(Outcome(lesson, copy=lesson, seconds=0.0))
     return folder
 
 

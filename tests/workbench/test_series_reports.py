@@ -120,7 +120,10 @@ def test_pages_need_neither_network_nor_scripts(reported: Lessons) -> None:
 def test_every_figure_has_its_text(reported: Lessons) -> None:
     images = _soup(reported, "00_good.html").select("img")
 
-    assert [image["alt"] for image in images] == ["Diagram: Look", "A dot & a <caption>."]
+    assert [image["alt"] for image in images] == [
+        "Diagram: README, code, next, none",
+        "A dot & a <caption>.",
+    ]
     assert base64.b64encode(base64.b64decode(_PIXEL)).decode() in str(images[1]["src"])
 
 

@@ -17,8 +17,8 @@ from workbench.series.disk import make_folder, write_text
 _DRAWN = REPOSITORY / ".workbench" / "diagrams"  # for all homes: a drawing takes most of a second
 
 
-def diagram_image(diagram: str, heading: str, page: str, *, drawn: Path = _DRAWN) -> str:
-    """An HTML image of the diagram that stands below `heading`; what is drawn is kept in `drawn`.
+def diagram_image(diagram: str, caption: str, page: str, *, drawn: Path = _DRAWN) -> str:
+    """An HTML image of the diagram that `caption` tells of; what is drawn is kept in `drawn`.
 
     Raises WorkbenchError, naming `page`, when it cannot be drawn.
     """
@@ -30,7 +30,7 @@ def diagram_image(diagram: str, heading: str, page: str, *, drawn: Path = _DRAWN
     box = re.search(r'viewBox="\S+ \S+ (\S+) \S+"', svg)
     width = f"width: {box[1]}px; " if box else ""
     data = base64.b64encode(svg.encode()).decode()
-    alt = escape(f"Diagram: {heading}" if heading else "Diagram")
+    alt = escape(f"Diagram: {caption}" if caption else "Diagram")
     return (
         f'<img class="diagram" alt="{alt}" style="{width}max-width: 100%"'
         f' src="data:image/svg+xml;base64,{data}">'

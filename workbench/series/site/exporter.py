@@ -13,6 +13,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from nbconvert.exporters import HTMLExporter
 
+from workbench.series.shapes import KEEP_SHAPES
 from workbench.series.site.diagram import diagram_image
 
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
@@ -57,6 +58,7 @@ class PageExporter(HTMLExporter):
             "metadata": {"name": page.name, "path": str(page.folder)},
             "ways": page.ways,
             "failures": page.failures,
+            "shapes": KEEP_SHAPES,
         }
         html, _ = self.from_notebook_node(book, resources)
         return html
@@ -80,7 +82,9 @@ class PageExporter(HTMLExporter):
             elif element.name != "pre":
                 self._heading = element.get_text().rstrip("¶")
             elif "mermaid" in element.get_attribute_list("class"):
-                image = diagram_image(element.get_text(), self._heading, self._page.name)
+                near = element.find_next("p") or element.find_previous("p")
+                caption = near.get_text() if near else self._heading
+                image = diagram_image(element.get_text(), caption, self._page.name)
                 element.replace_with(BeautifulSoup(image, "html.parser"))
         return str(soup)
 
