@@ -52,7 +52,7 @@ async def write_file(ctx: ObjectContext, file: WriteFile) -> None:
         TerminalError: 409; the turn has no draft, or has it no more.
     """
     draft = await _draft_of(ctx, file.turn)
-    draft.files[file.path] = file.content
+    draft.files = _by_path({**draft.files, file.path: file.content})
     ctx.set("draft", draft)
 
 
@@ -66,7 +66,7 @@ async def commit(ctx: ObjectContext, ref: TurnRef) -> None:
     draft = await _draft_of(ctx, ref.turn)
     files = await ctx.get("files", type_hint=dict[str, str]) or {}
     # One write for all of them: a kill may come between two.
-    ctx.set("files", files | draft.files)
+    ctx.set("files", _by_path(files | draft.files))
     ctx.clear("draft")
 
 
@@ -99,3 +99,8 @@ async def _draft_of(ctx: ObjectContext, turn: int) -> Draft:
     if draft is None or draft.turn != turn:
         raise TerminalError(f"Turn {turn} has no draft.", status_code=409)
     return draft
+
+
+def _by_path(files: dict[str, str]) -> dict[str, str]:
+    """In an order that does not depend on which file was written first."""
+    return dict(sorted(files.items()))

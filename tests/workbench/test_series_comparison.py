@@ -112,6 +112,24 @@ def test_a_pattern_varies() -> None:
     assert _compare("running a\ncompleted\n", "running a\nrunning b\nkilled\n", polled)
 
 
+def test_ids_in_full_and_places_vary() -> None:
+    id, other = "inv_1gvxU0G1kYuH5fxmpD58BhRUpfhhWsxChe", "inv_1eSEKaMOcS4U1gX6WMmx6PuWbnBRQwuj0G"
+    assert _compare(f"of {id}\n", f"of {other}\n", "varies: ids") == []
+    assert _compare(f"of {id}\n", "of inv_…put-1\n", "varies: ids")
+    here = "Restate 1.7.12 (embedded) · http://127.0.0.1:80 · pid 7\nPOST /deployments → 201\n"
+    there = "Restate 1.7.12 (docker) · http://host.docker.internal:9 · pid 12\n"
+    there += "POST /deployments → 200\n"
+    assert _compare(here, there, "varies: place") == []
+    assert _compare(here, there.replace("1.7.12", "1.8.0"), "varies: place")
+
+
+def test_how_many_lines_there_are_varies_if_there_are_any() -> None:
+    tag, old = "varies: lines /^!/", "a\n! once\nb\n"
+    assert _compare(old, "a\n! once\n! more\nb\n! after\n", tag) == []
+    assert "- ! once" in _diff(old, "a\nb\n", tag)
+    assert "+ c" in _diff(old, "a\n! once\nc\n", tag)
+
+
 def test_bars_vary_and_what_stands_beside_them_does_not() -> None:
     tags = "varies: bars", "varies: 0..5000"
     old = (

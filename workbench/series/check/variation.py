@@ -3,7 +3,10 @@
 | tag | what may vary |
 |---|---|
 | `varies: 0..5000` | numbers, from 0 to 5000, and with them the spaces that align columns |
+| `varies: ids` | ids in full, such as `inv_1gvxU0G1kYuH5fxmpD58BhRUpfhhWsxChe` |
+| `varies: place` | where the servers run: URLs, pids, the mode, and what is registered already |
 | `varies: /\\d+ tokens?/` | whatever matches this regular expression, which must match as often |
+| `varies: lines /^ *!/` | how many lines match this expression, if there are any |
 | `varies: bars` | the bars of a timeline in text, and its legend |
 | `varies: order` | the order of the lines |
 
@@ -22,6 +25,16 @@ from workbench.views.figure_style import BARS, MARKS
 __all__ = ["TAG", "Variation"]
 
 TAG = "varies:"
+_NAMED = {
+    "ids": [r"\b(inv|dp|sub)_\w{20,}"],
+    "place": [
+        r"https?://[\w.-]+:\d+",
+        r"\bpid \d+",
+        r"\((embedded|docker)\)",
+        r"POST /deployments → 20[01]",
+    ],
+}
+_LINES = re.compile(r"lines /(.+)/")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 # Neither a part of a name (write_file-2, v3), nor of a version or an address (1.7.12).
 _NUMBER = re.compile(r"(?<![\w.…-])\d[\d,]*(?:\.\d+)?(?!\w|[.-]\w)")
@@ -44,6 +57,8 @@ class Variation:
     numbers: tuple[float, float] | None = None
     """From where to where; None for not at all."""
     patterns: tuple[re.Pattern[str], ...] = ()
+    repeated: tuple[re.Pattern[str], ...] = ()
+    """Of the lines that match, one stands for all."""
     bars: bool = False
     order: bool = False
 
@@ -51,7 +66,7 @@ class Variation:
     def of(cls, tags: Sequence[str]) -> Variation:
         """What a cell's tags say. Raises WorkbenchError for one that says nothing known."""
         numbers: tuple[float, float] | None = None
-        patterns = []
+        patterns, repeated = [], []
         words = set()
         for tag in tags:
             if not tag.startswith(TAG):
@@ -61,17 +76,23 @@ class Variation:
                 numbers = (float(span[1]), float(span[2]))
             elif len(what) > 2 and what[0] == what[-1] == "/":
                 patterns.append(_pattern(tag, what[1:-1]))
+            elif what in _NAMED:
+                patterns += [_pattern(tag, expression) for expression in _NAMED[what]]
+            elif lines := _LINES.fullmatch(what):
+                repeated.append(_pattern(tag, lines[1]))
             elif what in ("bars", "order"):
                 words.add(what)
             else:
                 raise WorkbenchError(
-                    f"The tag {tag!r} says nothing known. There are: varies: 0..5000, "
-                    "varies: /an expression/, varies: bars, varies: order"
+                    f"The tag {tag!r} says nothing known. After {TAG!r} there may be: 0..5000, "
+                    "/expression/, lines /expression/, ids, place, bars, order."
                 )
-        return cls(numbers, tuple(patterns), "bars" in words, "order" in words)
+        return cls(numbers, tuple(patterns), tuple(repeated), "bars" in words, "order" in words)
 
     def lines(self, text: str) -> list[str]:
         """The lines of `text` with a sign in place of all that may vary."""
+        for pattern in self.repeated:
+            text = _once(text, pattern)
         for pattern in self.patterns:
             text = pattern.sub(f"«{pattern.pattern}»".replace("\\", "\\\\"), text)
         if self.bars:
@@ -97,6 +118,17 @@ class Variation:
             for number in dict.fromkeys(_NUMBER.findall(text))
             if number not in known and not least <= float(number.replace(",", "")) <= most
         ]
+
+
+def _once(text: str, pattern: re.Pattern[str]) -> str:
+    """`text` without the lines that match, but for a sign in the place of the first."""
+    lines, sign = [], f"«{pattern.pattern}»"
+    for line in text.splitlines():
+        if not pattern.search(line):
+            lines.append(line)
+        elif sign not in lines:
+            lines.append(sign)
+    return "\n".join(lines)
 
 
 def _pattern(tag: str, expression: str) -> re.Pattern[str]:

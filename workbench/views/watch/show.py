@@ -63,7 +63,7 @@ def watch_tree(
                     f"Waited {timeout:g} s for the tree of {short_ids(root)} to be over, in vain.\n"
                     f"Last state seen:\n{as_text(state)}"
                 )
-            output.show(as_text(state))
+            output.show(state)
             time.sleep(_PAUSE)
     except KeyboardInterrupt:
         if state is not None:
@@ -81,8 +81,8 @@ class _Output:
         self._handle: Any = None
         self._shown: str | None = None
 
-    def show(self, text: str) -> None:
-        if not self._live or text == self._shown:
+    def show(self, state: TreeState) -> None:
+        if not self._live or (text := as_text(state)) == self._shown:
             return
         data = {"text/plain": text}
         if self._handle is None:
