@@ -22,6 +22,9 @@ DIFFERS = "differs"
 MALFORMED = "malformed"
 """The kind of a failure that can be seen without running the lesson."""
 
+OF_THE_NOTEBOOK = frozenset({DIFFERS, MALFORMED})
+"""The kinds that no process has a part in, so that no log tells more."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -39,7 +42,7 @@ class Failure:
     @property
     def verdict(self) -> str:
         """In a few words: what, and in which cell."""
-        return f"{self.kind} in cell {self.cell}" if self.cell else self.kind
+        return _verdict(self.kind, [self.cell])
 
 
 @dataclass(frozen=True)
@@ -64,4 +67,14 @@ class Outcome:
     @property
     def verdict(self) -> str:
         """In a few words."""
-        return ", ".join(failure.verdict for failure in self.failures) or "passed"
+        kinds: dict[str, list[int]] = {}
+        for failure in self.failures:
+            kinds.setdefault(failure.kind, []).append(failure.cell)
+        return ", ".join(_verdict(kind, cells) for kind, cells in kinds.items()) or "passed"
+
+
+def _verdict(kind: str, cells: Sequence[int]) -> str:
+    places = [str(cell) for cell in dict.fromkeys(cells) if cell]
+    if not places:
+        return kind
+    return f"{kind} in cell{'' if len(places) == 1 else 's'} {', '.join(places)}"

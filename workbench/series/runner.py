@@ -28,7 +28,7 @@ from workbench.series.junit import write_junit
 from workbench.series.leftover import end_leftovers
 from workbench.series.lesson import execute
 from workbench.series.logs import forget_logs, keep_logs
-from workbench.series.outcome import NO_SPACE, Failure, Outcome
+from workbench.series.outcome import NO_SPACE, OF_THE_NOTEBOOK, Failure, Outcome
 from workbench.series.report import Report
 from workbench.series.site.site import Site
 
@@ -154,6 +154,7 @@ class _Series:
         if self._verify and not failure:
             failures += self._verify(lesson, copy)
         failures += _full_disk(failures, home, self._build)
+        tell_more = any(one.kind not in OF_THE_NOTEBOOK for one in failures)
         outcome = Outcome(
             lesson=lesson,
             copy=copy,
@@ -162,7 +163,7 @@ class _Series:
             model_seconds=model_seconds(home, since=began),
             failures=failures,
             server=last_seen(home),
-            logs=keep_logs(home, since=began, folder=logs) if failures else {},
+            logs=keep_logs(home, since=began, folder=logs) if tell_more else {},
         )
         self.outcomes.append(outcome)
         self._report.end(outcome)

@@ -47,7 +47,7 @@ _BAR = re.compile(f"[·{_SIGNS}]{{24,}}")
 # Which signs there are to be explained depends on the bars.
 _LEGEND = re.compile(rf"^[{_SIGNS}] .*\n?", re.MULTILINE)
 _RULE = re.compile(r"-{2,}")  # below a table's header
-_SPACES = re.compile(r" {2,}|^ ", re.MULTILINE)
+_SPACES = re.compile(r" +")
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,8 @@ class Variation:
         if self.numbers:
             text = _NUMBER.sub("«number»", text)
         if self.numbers or self.bars or self.patterns:
-            text = _SPACES.sub(lambda found: " " if len(found[0]) > 1 else "", text)
-            text = _RULE.sub("--", text)
-        lines = [line.rstrip() for line in text.splitlines()]
+            text = _RULE.sub("--", _SPACES.sub(" ", text))
+        lines = [line.strip() for line in text.splitlines()]
         return sorted(lines) if self.order else lines
 
     def strange_numbers(self, text: str, committed: str) -> list[str]:
