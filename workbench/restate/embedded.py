@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from workbench import process
+from workbench.errors import WorkbenchError
 from workbench.home import home
-from workbench.restate.install import install_server
+from workbench.restate.install import VERSION, install_server
 from workbench.restate.ports import Ports, choose_ports
 from workbench.restate.server import Probe, Restate
 
@@ -36,26 +37,36 @@ def is_running() -> bool:
     return process.find(_NAME) is not None
 
 
-def start_embedded(progress: Callable[[str], None]) -> EmbeddedRestate:
-    """Start the server, or find it where it runs."""
-    running = process.find(_NAME) or _start(progress)
+def start_embedded(
+    progress: Callable[[str], None], version: str | None = None
+) -> EmbeddedRestate:
+    """Start the server, or find it where it runs.
+
+    Raises WorkbenchError when another one runs than the `version` that is asked for.
+    """
+    running = process.find(_NAME) or _start(progress, version or VERSION)
     ports = Ports(**running.extra)
     with Probe(ports.ingress_url, ports.admin_url) as probe:
         running.wait_ready(
             probe.ready, advice=f"If its data are damaged, remove {_folder()} and start again."
         )
-        version = probe.version()
+        found = probe.version()
+    if version not in (None, found):
+        raise WorkbenchError(
+            f"Restate {found} runs in {_folder().parent.parent}, and not {version}.\n"
+            "Stop it first, or set WORKBENCH_HOME to another folder."
+        )
     return EmbeddedRestate(
         mode="embedded",
-        version=version,
+        version=found,
         ingress_url=ports.ingress_url,
         admin_url=ports.admin_url,
         process=running,
     )
 
 
-def _start(progress: Callable[[str], None]) -> process.Running:
-    binary = install_server(progress)
+def _start(progress: Callable[[str], None], version: str) -> process.Running:
+    binary = install_server(progress, version=version)
     ports = choose_ports(_folder())
     command = [
         *(str(binary), "--no-logo", "--log-disable-ansi-codes", "true"),

@@ -3,6 +3,9 @@
 The lock file has the packages of all platforms, which npm allows for optional dependencies only;
 and when an optional one's hash is wrong, or its download fails, npm leaves it out and reports
 success. So npm is given a manifest cut down to this machine's package, which is not optional there.
+
+Other versions are there to be compared with. No lock file names their hashes, so npm checks what it
+downloads against the hash that the registry has for it.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +26,8 @@ from workbench.home import REPOSITORY, exclusive
 from workbench.restate.npm_command import npm_command
 
 _MANIFEST = Path(__file__).with_name("npm")
-_FOLDER = REPOSITORY / ".workbench" / "npm"  # one copy (216 MB) for all homes of this checkout
+# One copy (216 MB) for all homes of this checkout; other versions have one beside it.
+_FOLDER = REPOSITORY / ".workbench" / "npm"
 _SCOPE = "@restatedev/restate-server-"
 _CPUS = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 
@@ -36,11 +41,17 @@ VERSION = next(iter(_pinned().values()))
 """The version of the server that the series is written against."""
 
 
-def install_server(progress: Callable[[str], None] = print, *, folder: Path = _FOLDER) -> Path:
+def install_server(
+    progress: Callable[[str], None] = print,
+    *,
+    version: str = VERSION,
+    folder: Path | None = None,
+) -> Path:
     """The server's binary, installed into `folder` unless it is there.
 
     `progress` is given one line per step that takes long. Raises WorkbenchError when there is no
-    npm to be had, the download fails, or what was downloaded is not what the lock file says.
+    such version, no npm to be had, the download fails, or what was downloaded is not what the lock
+    file, or the registry, says.
     """
     package = f"{_SCOPE}{sys.platform}-{_CPUS.get(platform.machine().lower(), platform.machine())}"
     if package not in _pinned():
@@ -48,35 +59,47 @@ def install_server(progress: Callable[[str], None] = print, *, folder: Path = _F
             f"There is no Restate server binary for {sys.platform} on {platform.machine()}.\n"
             "Start Docker and set RESTATE_MODE=docker, or set RESTATE_MODE=external."
         )
+    if not re.fullmatch(r"\d+\.\d+\.\d+(-[\w.]+)?", version, re.ASCII):
+        raise WorkbenchError(f"{version!r} is no version of a Restate server, such as {VERSION}.")
+    if folder is None:
+        folder = _FOLDER if version == VERSION else _FOLDER.with_name(f"npm-{version}")
     binary = folder / "node_modules" / package / "bin" / "restate-server"
-    if not _answers(binary):
+    if not _answers(binary, version):
         with exclusive("npm", folder=folder, timeout=600):
-            if not _answers(binary):  # another kernel may have installed it meanwhile
-                _install(package, folder, progress)
-                if not _answers(binary):
+            if not _answers(binary, version):  # another kernel may have installed it meanwhile
+                _install(package, version, folder, progress)
+                if not _answers(binary, version):
                     raise WorkbenchError(
-                        f"{binary} was installed but does not say that it is {VERSION}.\n"
+                        f"{binary} was installed but does not say that it is {version}.\n"
                         f"Remove {folder} and try again."
                     )
     return binary
 
 
-def _answers(binary: Path) -> bool:
+def _answers(binary: Path, version: str) -> bool:
     try:
         answer = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False)
     except OSError:
         return False
-    return answer.stdout.strip() == f"restate-server {VERSION}"
+    return answer.stdout.strip() == f"restate-server {version}"
 
 
-def _install(package: str, folder: Path, progress: Callable[[str], None]) -> None:
+def _install(
+    package: str, version: str, folder: Path, progress: Callable[[str], None]
+) -> None:
     npm = npm_command(progress)
-    progress(f"Installing the Restate server {VERSION} with npm (about 80 MB)")
-    for name in ("package.json", "package-lock.json"):
-        manifest = json.loads((_MANIFEST / name).read_text())
-        (folder / name).write_text(json.dumps(_only(package, manifest), indent=2))
+    progress(f"Installing the Restate server {version} with npm (about 80 MB)")
+    if version == VERSION:
+        action = "ci"
+        for name in ("package.json", "package-lock.json"):
+            manifest = json.loads((_MANIFEST / name).read_text())
+            (folder / name).write_text(json.dumps(_only(package, manifest), indent=2))
+    else:
+        action = "install"
+        manifest = {"private": True, "dependencies": {package: version}}
+        (folder / "package.json").write_text(json.dumps(manifest, indent=2))
     cache = folder / "cache"
-    command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--cache", str(cache)]
+    command = [*npm, action, "--ignore-scripts", "--no-audit", "--no-fund", "--cache", str(cache)]
     answer = subprocess.run(
         command,
         cwd=folder,
@@ -89,7 +112,7 @@ def _install(package: str, folder: Path, progress: Callable[[str], None]) -> Non
     )
     if answer.returncode != 0:
         raise WorkbenchError(
-            f"npm could not install {package} {VERSION}; it said:\n{_errors(answer.stdout)}\n"
+            f"npm could not install {package} {version}; it said:\n{_errors(answer.stdout)}\n"
             "Mend that and try again, or start Docker and set RESTATE_MODE=docker."
         )
     shutil.rmtree(cache, ignore_errors=True)

@@ -1,0 +1,236 @@
+"""How a cancel goes through a tree of calls, and what it leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from restate import Context, Service, TerminalError
+
+from tests.claims.diary import Diary
+from tests.claims.lab import CANCELLED, Lab
+from tests.claims.probe import Observation, holds_if, probe
+from workbench import new_key
+
+LEVELS = ("root", "middle", "leaf")
+HOUR = timedelta(hours=1)
+
+tree, errands = Service("ClaimTree"), Service("ClaimErrands")
+diary = Diary()
+
+
+async def compensated(ctx: Context, run: str, level: str, error: TerminalError) -> None:
+    """What each level does when it is cancelled; the leaf takes a while for it."""
+
+    async def undo() -> None:
+        if level == "leaf":
+            await diary.gate(run).passed()
+
+    diary.note(run, f"{level} told")
+    await ctx.run_typed(f"undo {level}", undo)
+    diary.note(run, f"{level} undone")
+    raise error
+
+
+@tree.handler()
+async def root(ctx: Context, run: str) -> None:
+    try:
+        await ctx.service_call(middle, run)
+    except TerminalError as error:
+        await compensated(ctx, run, "root", error)
+
+
+@tree.handler()
+async def middle(ctx: Context, run: str) -> None:
+    try:
+        await ctx.service_call(leaf, run)
+    except TerminalError as error:
+        await compensated(ctx, run, "middle", error)
+
+
+@tree.handler()
+async def leaf(ctx: Context, run: str) -> None:
+    diary.note(run, "at work")
+    try:
+        await ctx.sleep(HOUR)
+    except TerminalError as error:
+        await compensated(ctx, run, "leaf", error)
+
+
+@tree.handler()
+async def forgiving(ctx: Context, run: str) -> str:
+    try:
+        await ctx.service_call(leaf, run)
+    except TerminalError as error:
+        return f"took another one for [{error.status_code}] {error.message}"
+    return "done"
+
+
+@errands.handler()
+async def sender(ctx: Context, run: str) -> None:
+    ctx.service_send(errand, run)
+    ctx.service_send(errand, run, send_delay=timedelta(milliseconds=700))
+    await ctx.sleep(HOUR)
+
+
+@errands.handler()
+async def errand(ctx: Context, run: str) -> str:
+    await diary.gate(run).passed()
+    await ctx.sleep(timedelta(milliseconds=1))  # a cancel would surface here
+    return "done"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def served(lab: Lab) -> Iterator[None]:
+    with lab.serving(tree, errands):
+        yield
+
+
+def begin(lab: Lab, run: str) -> tuple[str, str, str]:
+    """A tree at work; the ids of its levels."""
+    top = lab.ingress.send("ClaimTree", "root", run)
+    diary.wait(run, "at work")
+    (below,) = lab.wait_children(top)
+    (bottom,) = lab.wait_children(below)
+    return top, below, bottom
+
+
+def cancelled_tree(lab: Lab) -> tuple[list[str], dict[str, str]]:
+    """What the levels of a cancelled tree noted, in order, and how each ended.
+
+    The leaf's undo is held until nothing else can happen before it: the levels above are over, or
+    wait for it.
+    """
+    run = new_key("tree")
+    ids = begin(lab, run)
+    lab.admin.cancel(ids[0])
+    diary.gate(run).wait_reached()
+    for id in ids[:2]:
+        lab.over_within(id, 1.0)
+    diary.gate(run).open()
+    for id in ids:
+        lab.wait(id, "completed")
+    ends = dict(zip(LEVELS, map(lab.outcome, ids), strict=True))
+    return diary.of(run)[1:], ends
+
+
+def order(notes: list[str], what: str) -> list[str]:
+    return [note.split()[0] for note in notes if note.endswith(what)]
+
+
+@probe("cancel-propagates-through-nested")
+def test_nested(lab: Lab) -> Observation:
+    _, ends = cancelled_tree(lab)
+    return holds_if(
+        set(ends.values()) == {CANCELLED},
+        "the root is cancelled; " + ", ".join(f"{who}: {how}" for who, how in ends.items()),
+    )
+
+
+@probe("cancel-propagates-recursively")
+def test_recursively(lab: Lab) -> Observation:
+    run = new_key("tree")
+    ids = begin(lab, run)
+    lab.admin.cancel(ids[0])
+    diary.gate(run).wait_reached()
+    diary.gate(run).open()
+    for id in ids:
+        lab.wait(id, "completed")
+    signals = [lab.cancels(id) for id in ids]
+    return holds_if(
+        signals == [1, 1, 1],
+        "cancel signals in the journals: "
+        + ", ".join(f"{who} {count}" for who, count in zip(LEVELS, signals, strict=True)),
+    )
+
+
+@probe("cancel-reaches-leaves-first")
+def test_leaves_first(lab: Lab) -> Observation:
+    notes, _ = cancelled_tree(lab)
+    told = order(notes, " told")
+    return holds_if(told[0] == "leaf", f"told in the order {', '.join(told)}")
+
+
+@probe("each-handler-gets-the-exception")
+def test_each(lab: Lab) -> Observation:
+    notes, _ = cancelled_tree(lab)
+    told = order(notes, " told")
+    return holds_if(
+        sorted(told) == sorted(LEVELS), f"a TerminalError at the await of {', '.join(sorted(told))}"
+    )
+
+
+@probe("handlers-run-their-compensation")
+def test_compensation(lab: Lab) -> Observation:
+    notes, _ = cancelled_tree(lab)
+    undone = order(notes, " undone")
+    return holds_if(sorted(undone) == sorted(LEVELS), f"undone: {', '.join(sorted(undone))}")
+
+
+@probe("cancel-flows-back-up")
+def test_upward(lab: Lab) -> Observation:
+    notes, _ = cancelled_tree(lab)
+    undone = order(notes, " undone")
+    return holds_if(
+        undone == ["leaf", "middle", "root"],
+        f"compensated in the order {', '.join(undone)}: plain code does not wait for its callees",
+    )
+
+
+@probe("upward-flow-can-be-handled")
+def test_handled(lab: Lab) -> Observation:
+    run = new_key("tree")
+    parent = lab.ingress.send("ClaimTree", "forgiving", run)
+    (child,) = lab.wait_children(parent)
+    diary.wait(run, "at work")
+    diary.gate(run).open()
+    lab.admin.cancel(child)
+    lab.wait(parent, "completed")
+    ends = lab.outcome(child), lab.outcome(parent)
+    return holds_if(
+        ends == (CANCELLED, "success"),
+        f"the child is cancelled: {ends[0]}; its parent handles that: {ends[1]}",
+    )
+
+
+def cancelled_sender(lab: Lab) -> tuple[list[str], dict[str, str], dict[str, int]]:
+    """What becomes of what a cancelled handler had sent, and of the cancels that they got."""
+    run = new_key("sent")
+    top = lab.ingress.send("ClaimErrands", "sender", run)
+    (one_way, delayed) = lab.wait_children(top, count=2)
+    if lab.row(one_way)["status"] == "scheduled":
+        one_way, delayed = delayed, one_way
+    before = [lab.wait(one_way, "running"), lab.wait(delayed, "scheduled")]
+    lab.admin.cancel(top)
+    assert lab.wait(top, "completed") == CANCELLED
+    diary.gate(run).open()
+    ids = {"one-way": one_way, "delayed": delayed}
+    for id in ids.values():
+        lab.over_within(id, 5.0)
+    ends = {how: lab.outcome(id) for how, id in ids.items()}
+    return before, ends, {how: lab.cancels(id) for how, id in ids.items()}
+
+
+@probe("one-way-calls-execute-fully")
+def test_one_way(lab: Lab) -> Observation:
+    before, ends, _ = cancelled_sender(lab)
+    end = ends["one-way"]
+    return holds_if(end == "success", f"{before[0]} when its caller is cancelled; {end} in the end")
+
+
+@probe("delayed-calls-execute-fully")
+def test_delayed(lab: Lab) -> Observation:
+    before, ends, _ = cancelled_sender(lab)
+    end = ends["delayed"]
+    return holds_if(end == "success", f"{before[1]} when its caller is cancelled; {end} in the end")
+
+
+@probe("sends-are-detached")
+def test_detached(lab: Lab) -> Observation:
+    _, _, cancels = cancelled_sender(lab)
+    return holds_if(
+        not any(cancels.values()),
+        "cancel signals in the journals: "
+        + ", ".join(f"{how} {count}" for how, count in cancels.items()),
+    )
