@@ -78,7 +78,7 @@ def find_claim(id: str, claims: dict[str, Claim]) -> Claim:
 
 def _claim(entry: dict[str, Any], line: int) -> Claim:
     names = [field.name for field in fields(Claim) if field.name != "line"]
-    given: dict[str, str] = {name: "" for name in names}
+    given: dict[str, str] = dict.fromkeys(names, "")
     place = f"tests/claims/{FILE.name}:{line}"
     for name, value in entry.items():
         if name not in given or not isinstance(value, str):

@@ -13,6 +13,7 @@ from tests.claims.lab import Lab
 from tests.claims.probe import NotThere, Observation, as_recorded, is_missing, not_as_recorded
 from tests.claims.run_probes import OBSERVED, SERVER
 from tests.stack import Stack
+from workbench.errors import WorkbenchError
 from workbench.home import as_home
 
 
@@ -48,6 +49,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def pattern(lab: Lab) -> Stack:
-    """This repository's agent and the scripted model, on that server."""
+    """This repository's agent and the scripted model, on that server.
+
+    The agent uses what is new in the SDK, and may not start with an older one.
+    """
     with as_home(lab.home):
-        return Stack.start(max_attempts=3)
+        try:
+            return Stack.start(max_attempts=3)
+        except WorkbenchError as error:
+            last = str(error).splitlines()[-1]
+            if not last.startswith(("AttributeError: ", "ImportError: ", "TypeError: ")):
+                raise
+            raise NotThere(f"this repository's agent does not start: {last}") from error

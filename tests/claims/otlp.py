@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class OtlpReceiver:
-    """Takes spans over OTLP/HTTP and keeps them as they came: protobuf, in which texts are plain."""
+    """Takes spans over OTLP/HTTP and keeps them as they come: protobuf, in which text is plain."""
 
     def __init__(self) -> None:
         bodies = self._bodies = []  # type: list[bytes]
@@ -33,7 +33,7 @@ class OtlpReceiver:
     def has(self, attribute: str, value: str) -> bool:
         """Whether a span has come with this attribute, which is shorter than 128 bytes."""
         name, text = attribute.encode(), value.encode()
-        # A KeyValue of OpenTelemetry's: field 1 the key, field 2 an AnyValue, whose field 1 is text.
+        # OpenTelemetry's KeyValue: field 1 the key, field 2 an AnyValue, whose field 1 is text.
         message = b"\n%c%b\x12%c\n%c%b" % (len(name), name, len(text) + 2, len(text), text)
         return any(message in body for body in self._bodies)
 

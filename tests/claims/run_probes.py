@@ -19,6 +19,8 @@ from tests.claims.claim import load_claims
 SERVER = "CLAIMS_RESTATE"
 OBSERVED = "observed"
 
+_NOT_THERE = "tests.claims.probe.NotThere: "
+
 
 class _Reporter:
     """Writes a line for each probe that is over."""
@@ -33,28 +35,29 @@ class _Reporter:
             report.nodeid, {"claim": self._claims[report.nodeid], "seconds": 0.0}
         )
         result["seconds"] += report.duration
-        result.update(dict(report.user_properties).get(OBSERVED, {}))
+        seen: Any = dict(report.user_properties).get(OBSERVED, {})
+        result.update(seen)
         if report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "skipped"
             result.update(outcome="not probed", seen=str(reason).removeprefix("Skipped: "))
-        elif report.failed and "outcome" not in result:
-            result.update(outcome="error", seen=_last_words(report))
+        elif report.failed and ("outcome" not in result or report.when == "teardown"):
+            result.update(_failure(report))
         if report.when == "teardown":
-            if report.failed:
-                result.update(outcome="error", seen=_last_words(report))
             print(json.dumps(result), file=self._out, flush=True)
 
 
-def _last_words(report: pytest.TestReport) -> str:
-    """The error's own message."""
+def _failure(report: pytest.TestReport) -> dict[str, str]:
+    """What a probe that could not decide has to say."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    return str(crash.message if crash else report.longrepr)
+    said = str(crash.message if crash else report.longrepr)
+    if said.startswith(_NOT_THERE):  # raised where the probe's fixtures are made
+        return {"outcome": "not there", "seen": said.removeprefix(_NOT_THERE)}
+    return {"outcome": "error", "seen": said}
 
 
 def main(nodes: list[str]) -> int:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever else is printed
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     options = ["-p", "no:cacheprovider", "-p", "no:xdist", "-q", "--no-header"]
     if home := os.environ.get("WORKBENCH_HOME"):
         options.append(f"--basetemp={home}/pytest")

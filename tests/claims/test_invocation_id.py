@@ -103,9 +103,12 @@ def test_server_log(lab: Lab) -> Observation:
 @probe("id-in-sdk-logs")
 def test_sdk_log(lab: Lab) -> Observation:
     records: list[logging.LogRecord] = []
-    handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign]
-    logger = logging.getLogger("restate")
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    handler, logger = Keep(), logging.getLogger("restate")
     logger.addHandler(handler)
     try:
         id = lab.ingress.send("ClaimIds", "fail")
@@ -154,7 +157,7 @@ def test_sdk_traces(lab: Lab) -> Observation:
 def test_cli(lab: Lab) -> Observation:
     cli = shutil.which("restate")
     if cli is None:
-        pytest.skip("there is no `restate` command on the PATH (npm install -g @restatedev/restate)")
+        pytest.skip("no `restate` on the PATH (npm install -g @restatedev/restate)")
     id = lab.ingress.send("ClaimIds", "fail")
     lab.wait(id, "paused")
     answer = subprocess.run(

@@ -7,8 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from restate import Context, InvocationRetryPolicy, ObjectContext, Service, TerminalError
-from restate import VirtualObject
+from restate import (
+    Context,
+    InvocationRetryPolicy,
+    ObjectContext,
+    Service,
+    TerminalError,
+    VirtualObject,
+)
 
 from tests.claims.diary import Diary
 from tests.claims.lab import KILLED, Lab

@@ -87,7 +87,7 @@ def test_service(pattern: Stack, watched: Watched) -> Observation:
     at_work = set(watched.running) <= {"ready", "running"}
     return holds_if(
         kind == "Service" and at_work,
-        f"a {kind}; its handler is {'at work' if at_work else 'over'} after the message is answered",
+        f"a {kind}; its handler is {'at work' if at_work else 'over'} after the reply",
     )
 
 
@@ -208,6 +208,5 @@ def test_interruption(watched: Watched) -> Observation:
     statuses = watched.session.statuses()
     return holds_if(
         statuses == ["interrupted", "interrupted", "completed"],
-        "three messages, each before the task of the one before it is done: "
-        f"{', '.join(statuses)}",
+        f"three messages, each before the task of the one before it is done: {', '.join(statuses)}",
     )

@@ -178,8 +178,8 @@ def test_other_deployment(lab: Lab) -> Observation:
             outcome = lab.outcome(id)
     return holds_if(
         moved and outcome == "success",
-        f"resumed on {'the other' if moved else 'the same'} deployment: {outcome}, and its step ran "
-        f"{diary.of(release.run).count('build')} time",
+        f"resumed on {'the other' if moved else 'the same'} deployment: {outcome}, and its step "
+        f"ran {diary.of(release.run).count('build')} time",
     )
 
 

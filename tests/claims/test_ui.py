@@ -69,7 +69,9 @@ def listed(lab: Lab, pattern: Stack, browser: Any) -> Listed:
     lab.wait(new, "completed")
     page = browser.new_page(viewport={"width": 1400, "height": 900}, reduced_motion="reduce")
     only = quote(json.dumps({"operation": "IN", "value": ["run_task"]}))
-    url = f"{lab.restate.ui_url}/invocations?filter_target_handler_name={only}&sort_field=created_at"
+    url = (
+        f"{lab.restate.ui_url}/invocations?filter_target_handler_name={only}&sort_field=created_at"
+    )
     url += "&sort_order=DESC"
     page.goto(url, wait_until="domcontentloaded")
     listed = Listed("", page.url, cancelled, new)
@@ -126,7 +128,14 @@ def test_port(tmp_path: Path, lab: Lab) -> Observation:
         "RESTATE_DISABLE_TELEMETRY": "true",
         "TMPDIR": str(tmp_path),
     }
-    command = [binary, "--no-logo", "--listen-mode", "tcp", "--base-dir", tmp_path / "data"]
+    command: list[str | Path] = [
+        binary,
+        "--no-logo",
+        "--listen-mode",
+        "tcp",
+        "--base-dir",
+        tmp_path / "data",
+    ]
 
     def there() -> bool:
         try:

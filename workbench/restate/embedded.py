@@ -37,9 +37,7 @@ def is_running() -> bool:
     return process.find(_NAME) is not None
 
 
-def start_embedded(
-    progress: Callable[[str], None], version: str | None = None
-) -> EmbeddedRestate:
+def start_embedded(progress: Callable[[str], None], version: str | None = None) -> EmbeddedRestate:
     """Start the server, or find it where it runs.
 
     Raises WorkbenchError when another one runs than the `version` that is asked for.

@@ -84,9 +84,7 @@ def _answers(binary: Path, version: str) -> bool:
     return answer.stdout.strip() == f"restate-server {version}"
 
 
-def _install(
-    package: str, version: str, folder: Path, progress: Callable[[str], None]
-) -> None:
+def _install(package: str, version: str, folder: Path, progress: Callable[[str], None]) -> None:
     npm = npm_command(progress)
     progress(f"Installing the Restate server {version} with npm (about 80 MB)")
     if version == VERSION:

@@ -25,7 +25,8 @@ JUPYTER = "jupyter"
 """The folder of Jupyter's and IPython's files, in the folder of a run and in a home."""
 
 _RUN = "run-"
-_CHECKS = ("test-*", "benchmark-*", "stress-*")  # the homes that scripts of these names make
+# The homes that scripts of these names make.
+_CHECKS = ("test-*", "benchmark-*", "stress-*", "claims-*")
 
 
 def new_run() -> Path:
