@@ -60,4 +60,5 @@ def pattern(lab: Lab) -> Stack:
             last = str(error).splitlines()[-1]
             if not last.startswith(("AttributeError: ", "ImportError: ", "TypeError: ")):
                 raise
-            raise NotThere(f"this repository's agent does not start: {last}") from error
+            reason = last.split(" (/")[0]  # without the path of a file
+            raise NotThere(f"this repository's agent does not start: {reason}") from error

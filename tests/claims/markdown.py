@@ -7,7 +7,7 @@ from datetime import date
 
 from tests.claims.claim import Claim
 from tests.claims.column import Column
-from tests.claims.matrix import Row, folded
+from tests.claims.matrix import Row, folded, not_seen
 
 BEGIN, END = "<!-- the matrix, as README.md has it -->", "<!-- end -->"
 
@@ -35,6 +35,7 @@ def short_matrix(columns: Sequence[Column], rows: Sequence[Row], command: str, d
         head = ["claim", *(_head(column) for column in columns)]
         parts.append(_table(head, [[f"`{r.claim.id}`", *r.cells()] for r in different]))
         parts.append("\n".join(line for row in different for line in _notes(row)))
+    parts += [f"Not looked at: {line}." for line in not_seen(columns, rows)]
     return "\n\n".join(parts)
 
 

@@ -14,6 +14,8 @@ from tests.claims.claim import Claim
 from tests.claims.column import Column
 from tests.claims.look import Result
 
+_NOT_SEEN = ("not there", "not probed")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -24,13 +26,13 @@ class Row:
 
     @property
     def same(self) -> bool:
-        """Whether the same is seen wherever it could be looked at."""
+        """Whether the same is seen wherever there is something to see."""
         return len(self.notes) <= 1
 
     @property
     def notes(self) -> dict[str, str]:
         """A letter for each thing that is seen somewhere."""
-        seen = dict.fromkeys(str(r) for r in self.results if r.outcome != "not probed")
+        seen = dict.fromkeys(str(r) for r in self.results if r.outcome not in _NOT_SEEN)
         return dict(zip(seen, ascii_lowercase, strict=False))
 
     def cells(self) -> list[str]:
@@ -49,13 +51,28 @@ def rows(claims: Sequence[Claim], found: Mapping[Column, Mapping[str, Result]]) 
 def folded(all_rows: Sequence[Row]) -> str:
     """The rows that are the same everywhere, in one line."""
     same = [row for row in all_rows if row.same]
-    probed = [[r.outcome for r in row.results if r.outcome != "not probed"] for row in same]
-    holds = sum(outcomes[:1] == ["holds"] for outcomes in probed)
-    differs = sum(outcomes[:1] == ["differs"] for outcomes in probed)
-    said = f"{len(same)} of {len(all_rows)} claims come out the same everywhere: "
-    said += f"{holds} hold, {differs} differ from the text"
+    seen = [[r.outcome for r in row.results if r.outcome not in _NOT_SEEN] for row in same]
+    holds = sum(outcomes[:1] == ["holds"] for outcomes in seen)
+    differs = sum(outcomes[:1] == ["differs"] for outcomes in seen)
+    said = f"{len(same)} of {len(all_rows)} claims come out the same wherever they can be looked at"
+    said += f": {holds} hold, {differs} differ from the text"
     others = len(same) - holds - differs
-    return said + (f", {others} were not probed" if others else "")
+    return said + (f", {others} could be looked at nowhere" if others else "")
+
+
+def not_seen(columns: Sequence[Column], all_rows: Sequence[Row]) -> list[str]:
+    """What could not be looked at where, and why: a line for each reason."""
+    where: dict[str, dict[Column, list[str]]] = {}
+    for row in all_rows:
+        for column, result in zip(columns, row.results, strict=True):
+            if result.outcome in _NOT_SEEN:
+                where.setdefault(str(result), {}).setdefault(column, []).append(row.claim.id)
+    lines = []
+    for reason, found in where.items():
+        ids = list(dict.fromkeys(id for mine in found.values() for id in mine))
+        what = ", ".join(ids) if len(ids) <= 2 else f"{len(ids)} claims"
+        lines.append(f"{what}, with {'; '.join(map(str, found))}: {reason}")
+    return lines
 
 
 def show_matrix(console: Console, columns: Sequence[Column], all_rows: Sequence[Row]) -> None:
@@ -74,3 +91,5 @@ def show_matrix(console: Console, columns: Sequence[Column], all_rows: Sequence[
             for seen, letter in row.notes.items():
                 console.print(f"  {letter}  {' '.join(seen.split())[:300]}", markup=False)
     console.print(folded(all_rows))
+    for line in not_seen(columns, all_rows):
+        console.print(line, markup=False)

@@ -27,6 +27,7 @@ def _run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         ("tutorial", "stop", "--help"),
         ("test", "--help"),
         ("stress", "--help"),
+        ("claims", "--help"),
         ("benchmark", "--help"),
         ("benchmark", "load", "--help"),
         ("benchmark", "long-session", "--help"),
@@ -111,7 +112,26 @@ def test_a_benchmark_that_cannot_be_is_refused(arguments: list[str], message: st
     assert message in answer.stderr
 
 
-@pytest.mark.parametrize("command", ["tutorial", "test", "stress", "benchmark"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--restate", "newest"], "'newest' is no version, such as 1.7.12"),
+        (["--sdk", "1.1.0,"], "'' is no version, such as 1.7.12"),
+        (["--markdown", "-"], "--markdown writes a matrix: it goes with --restate or --sdk"),
+        (["--list", "--sdk", "1.1.0"], "--list runs nothing: it goes with neither"),
+        (["dance"], "unrecognized arguments: dance"),
+    ],
+)
+def test_claims_refuses_in_one_line(arguments: list[str], message: str) -> None:
+    answer = _run("claims", *arguments)
+
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert message in answer.stderr
+    assert answer.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["tutorial", "test", "stress", "benchmark", "claims"])
 def test_an_old_python_is_told_so(command: str) -> None:
     pretend = (
         "import runpy, sys; sys.version_info = (3, 9, 18, 'final', 0);"
@@ -128,7 +148,9 @@ def test_an_old_python_is_told_so(command: str) -> None:
     )
 
 
-@pytest.mark.parametrize("file", ["tutorial", "test", "stress", "benchmark", "_check_python.py"])
+@pytest.mark.parametrize(
+    "file", ["tutorial", "test", "stress", "benchmark", "claims", "_check_python.py"]
+)
 def test_an_old_python_can_read_that_far(file: str) -> None:
     ast.parse((SCRIPTS / file).read_text(), feature_version=(3, 4))
 

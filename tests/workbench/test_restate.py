@@ -414,6 +414,41 @@ def test_a_package_that_is_not_what_the_lock_file_says(
     assert not list(tmp_path.rglob("restate-server"))
 
 
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("1.7.2", "EINTEGRITY"),
+        ("1.7.3", "No matching version found for"),
+    ],
+)
+def test_another_version_that_is_not_what_the_registry_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, said: str
+) -> None:
+    with registry_of_a_forger("1.7.2") as address:
+        monkeypatch.setenv("npm_config_registry", address)
+        with pytest.raises(WorkbenchError) as caught:
+            install_server(lambda line: None, version=version, folder=tmp_path)
+    message = str(caught.value)
+    assert message.startswith("npm could not install @restatedev/restate-server-")
+    assert said in message
+    assert not list(tmp_path.rglob("restate-server"))
+
+
+def test_what_is_no_version(tmp_path: Path) -> None:
+    with pytest.raises(WorkbenchError, match=r"^'latest' is no version of a Restate server"):
+        install_server(lambda line: None, version="latest", folder=tmp_path)
+    assert not list(tmp_path.rglob("package.json"))
+
+
+def test_another_version_than_the_one_that_runs() -> None:
+    running = start_restate("embedded", version=VERSION)
+    with pytest.raises(WorkbenchError, match=f"Restate {VERSION} runs in .*, and not 1.7.2"):
+        start_restate("embedded", version="1.7.2")
+    assert start_restate("embedded").admin_url == running.admin_url
+    with pytest.raises(WorkbenchError, match=r"Restate 1\.7\.2 can be had in the mode embedded"):
+        start_restate("docker", version="1.7.2")
+
+
 def test_a_registry_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:1")
     monkeypatch.setenv("npm_config_fetch_retries", "0")
@@ -440,7 +475,7 @@ def test_neither_npm_nor_anything_to_get_it_from(
 
 
 @contextmanager
-def registry_of_a_forger() -> Iterator[str]:
+def registry_of_a_forger(released: str = VERSION) -> Iterator[str]:
     """An npm registry that gives out something else under the name of every package."""
 
     class Forger(BaseHTTPRequestHandler):
@@ -448,8 +483,9 @@ def registry_of_a_forger() -> Iterator[str]:
             tarball = self.path.endswith(".tgz")
             name = self.path.strip("/").replace("%2f", "/")
             address = f"http://{self.headers['host']}{self.path}.tgz"
-            version = {"name": name, "version": VERSION, "dist": {"tarball": address}}
-            answer = {"name": name, "versions": {VERSION: version}}
+            dist = {"tarball": address, "integrity": "sha512-" + "A" * 86 + "=="}
+            version = {"name": name, "version": released, "dist": dist}
+            answer = {"name": name, "versions": {released: version}}
             self.send_response(200)
             self.end_headers()
             self.wfile.write(b"forged" if tarball else json.dumps(answer).encode())
