@@ -122,7 +122,7 @@ def test_a_row_is_shown_where_versions_differ(old: Result, same: bool) -> None:
     assert matrix[0].same == same
     out = io.StringIO()
     show_matrix(Console(file=out, width=140), [OLD, NOW], matrix)
-    assert (CLAIM.id in out.getvalue()) != same
+    assert (f"{CLAIM.id}: {CLAIM.says}" in out.getvalue()) != same
     assert folded(matrix).startswith(f"{int(same)} of 1 claims come out the same wherever")
     said = f"{CLAIM.id}, with Restate 1.6.2, SDK {NOW.sdk}: {old}"
     assert not_seen([OLD, NOW], matrix) == ([said] if old in (NOT_PROBED, NOT_THERE) else [])
