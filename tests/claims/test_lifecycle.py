@@ -127,7 +127,7 @@ def test_any_point(lab: Lab) -> Observation:
     later: list[str] = []
     for status, id in found.items():
         lab.admin.cancel(id)
-        over = lab.over_within(id, 1.0)
+        over = lab.over_within(id, 2.0)
         fitting = over and lab.outcome(id) in (CANCELLED, "no record")
         (ended if fitting else later).append(status)
 
@@ -144,6 +144,6 @@ def test_any_point(lab: Lab) -> Observation:
     replay = lab.outcome(stuck)
     seen = f"ends at once when {', '.join(ended)}"
     if later:
-        seen += f"; not within a second when {', '.join(later)}"
+        seen += f"; not within two seconds when {', '.join(later)}"
     seen += f"; one whose code does not fit its journal is {replay} after it"
     return holds_if(not later and replay == CANCELLED, seen)
