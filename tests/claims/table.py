@@ -49,7 +49,7 @@ def summary(results: Mapping[str, Result]) -> str:
     counts = Counter(result.outcome for result in results.values())
     words = {"holds": "hold", "differs": "differ", "error": "could not be decided"}
     said = ", ".join(f"{count} {words.get(name, name)}" for name, count in counts.most_common())
-    return f"{len(results)} claims: {said}"
+    return f"{len(results)} claim{'s' * (len(results) != 1)}: {said}"
 
 
 def is_unexpected(claim: Claim, result: Result) -> bool:

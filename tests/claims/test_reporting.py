@@ -83,7 +83,7 @@ def test_the_table_marks_what_is_unexpected() -> None:
     show_results(console, [CLAIM], {CLAIM.id: OTHERWISE})
     (row,) = (line for line in out.getvalue().splitlines() if CLAIM.id in line)
     assert row.split() == ["✗", CLAIM.id, "holds", CLAIM.evidence]
-    assert out.getvalue().rstrip().endswith("1 claims: 1 hold")
+    assert out.getvalue().rstrip().endswith("1 claim: 1 hold")
     out.truncate(0)
     show_results(console, [CLAIM], {CLAIM.id: AS_RECORDED})
     assert "✗" not in out.getvalue()
