@@ -70,7 +70,7 @@ def test_every_lesson_that_is_named_has_the_heading() -> None:
 
 def test_what_differs_is_in_a_lesson_or_there_is_a_reason() -> None:
     bare = [c.id for c in load_claims().values() if c.verdict == "differs" and not c.lesson]
-    assert bare == ["ui-shows-completed", "id-in-sdk-traces"]
+    assert bare == ["id-in-sdk-traces"]
 
 
 def test_readme_has_the_matrix_and_the_matrix_has_every_claim() -> None:

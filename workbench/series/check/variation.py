@@ -44,6 +44,8 @@ _SIGNS = re.escape(
     )
 )
 _BAR = re.compile(f"[·{_SIGNS}]{{24,}}")
+# Where a row's marks are cut off depends on how long their times are.
+_CUT_OFF = re.compile(f"( [{_SIGNS}][^ \n]*)* ?…$", re.MULTILINE)
 # Which signs there are to be explained depends on the bars.
 _LEGEND = re.compile(rf"^[{_SIGNS}] .*\n?", re.MULTILINE)
 _RULE = re.compile(r"-{2,}")  # below a table's header
@@ -96,7 +98,7 @@ class Variation:
         for pattern in self.patterns:
             text = pattern.sub(f"«{pattern.pattern}»".replace("\\", "\\\\"), text)
         if self.bars:
-            text = _LEGEND.sub("", _BAR.sub("«bar»", text))
+            text = _CUT_OFF.sub("…", _LEGEND.sub("", _BAR.sub("«bar»", text)))
         if self.numbers:
             text = _NUMBER.sub("«number»", text)
         if self.numbers or self.bars or self.patterns:
