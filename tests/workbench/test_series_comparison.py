@@ -138,7 +138,7 @@ def test_bars_vary_and_what_stands_beside_them_does_not() -> None:
     new = "run   " + "-█▒" + "✕" + "\\" * 30 + "  ● completed 97\n\n- queued · ▒ running\n\nSaid.\n"
     assert _compare(old, new, *tags) == []
     assert _compare(old, new.replace("completed 97", "killed 97"), *tags)
-    marks = " ✕697 ✕1200 ◆…", " ✕1697 ✕12200 …"
+    marks = " ✕697 ✕1200 ◆…", " ✕1697 ✕2200 …"
     cut = [text.replace("\n", f"{end}\n", 1) for text, end in zip((old, new), marks, strict=True)]
     assert _compare(*cut, *tags) == []
     assert _compare(old, new.replace("Said.", "Sad."), *tags)
