@@ -27,6 +27,7 @@ def _run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         ("tutorial", "stop", "--help"),
         ("test", "--help"),
         ("stress", "--help"),
+        ("check", "--help"),
         ("claims", "--help"),
         ("benchmark", "--help"),
         ("benchmark", "load", "--help"),
@@ -44,19 +45,22 @@ def test_help(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "99"], "there is no lesson '99'"),
-        (["run", "nonsense"], "there is no lesson 'nonsense'"),
-        (["run", "--colour"], "unrecognized arguments: --colour"),
-        (["run", "--jobs", "0"], "'0' is not a whole number from 1"),
-        (["run", "--jobs", "many"], "'many' is not a whole number from 1"),
-        (["run", "--cell-timeout", "0"], "'0' is not a whole number from 1"),
-        (["dance"], "invalid choice: 'dance'"),
+        (["tutorial", "run", "99"], "there is no lesson '99'"),
+        (["tutorial", "run", "nonsense"], "there is no lesson 'nonsense'"),
+        (["tutorial", "run", "--colour"], "unrecognized arguments: --colour"),
+        (["tutorial", "run", "--jobs", "0"], "'0' is not a whole number from 1"),
+        (["tutorial", "run", "--jobs", "many"], "'many' is not a whole number from 1"),
+        (["tutorial", "run", "--cell-timeout", "0"], "'0' is not a whole number from 1"),
+        (["tutorial", "dance"], "invalid choice: 'dance'"),
+        (["check", "99"], "there is no lesson '99'"),
+        (["check", "--jobs", "0"], "'0' is not a whole number from 1"),
+        (["check", "--everything"], "--everything says what --update writes, and needs it"),
     ],
 )
 def test_what_it_does_not_know_is_refused_with_the_lessons(
     arguments: list[str], message: str
 ) -> None:
-    answer = _run("tutorial", *arguments)
+    answer = _run(*arguments)
 
     assert answer.returncode == 2
     assert answer.stdout == ""
@@ -131,7 +135,7 @@ def test_claims_refuses_in_one_line(arguments: list[str], message: str) -> None:
     assert answer.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["tutorial", "test", "stress", "benchmark", "claims"])
+@pytest.mark.parametrize("command", ["tutorial", "test", "check", "stress", "benchmark", "claims"])
 def test_an_old_python_is_told_so(command: str) -> None:
     pretend = (
         "import runpy, sys; sys.version_info = (3, 9, 18, 'final', 0);"
@@ -149,7 +153,7 @@ def test_an_old_python_is_told_so(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", ["tutorial", "test", "stress", "benchmark", "claims", "_check_python.py"]
+    "file", ["tutorial", "test", "check", "stress", "benchmark", "claims", "_check_python.py"]
 )
 def test_an_old_python_can_read_that_far(file: str) -> None:
     ast.parse((SCRIPTS / file).read_text(), feature_version=(3, 4))

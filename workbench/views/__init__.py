@@ -1,7 +1,8 @@
 """What people would rather look at than read, made of the engine's own rows.
 
-Each `show_…` prints, and `watch_tree` follows a tree that is at work. Where a lesson or a test
-asserts on what is shown, its `…_rows` gives the same as data.
+Each `show_…` prints a table or displays a picture, which in a terminal is text too, and
+`watch_tree` follows a tree that is at work. Where a lesson or a test asserts on what is shown, its
+`…_rows` gives the same as data.
 """
 
 from workbench.views.invocations import invocation_rows, show_invocations
