@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from bs4 import BeautifulSoup
 
 from tests.site_links import broken_links
@@ -12,6 +13,7 @@ from workbench.series.outcome import Outcome
 from workbench.series.site.site import Site
 
 
+@pytest.mark.timeout(240)  # where no diagram has been drawn before
 def test_the_lessons_make_a_whole_site(tmp_path: Path) -> None:
     lessons = sorted((REPOSITORY / "notebooks").glob("[0-9][0-9]*.ipynb"))
     outcomes = [Outcome(lesson=lesson, copy=lesson, seconds=0.0) for lesson in lessons]

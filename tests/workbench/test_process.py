@@ -94,7 +94,7 @@ def test_kill_leaves_neither_a_zombie_nor_a_grandchild() -> None:
         sys.executable,
         "-c",
         "import subprocess, sys; child = subprocess.Popen(['sleep', '60']);"
-        "print('up', child.pid, flush=True); child.wait()",
+        "print(f'up {child.pid}', flush=True); child.wait()",
     ]
     running = start(parent)
     grandchild = int(running.log_tail().split()[-1])
@@ -108,7 +108,7 @@ def test_a_zombie_is_dead(own_home: Path) -> None:
     # Its parent, which is not this process, does not reap it.
     negligent = (
         "import os, time; child = os.fork(); child or os._exit(0);"
-        "print('up', child, flush=True); time.sleep(60)"
+        "print(f'up {child}', flush=True); time.sleep(60)"
     )
     parent = start([sys.executable, "-c", negligent], "parent")
     zombie = int(parent.log_tail().split()[-1])

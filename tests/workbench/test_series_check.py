@@ -38,6 +38,7 @@ def _check(lessons: Lessons, *arguments: str | Path) -> tuple[int, str]:
     return check.returncode, out
 
 
+@pytest.mark.timeout(180)  # five runs
 def test_one_changed_word_is_found_named_and_mended(lessons: Lessons, lesson: Path) -> None:
     code, out = _check(lessons, "--update", lesson)
     assert (code, out.splitlines()[-1]) == (
@@ -65,6 +66,7 @@ def test_one_changed_word_is_found_named_and_mended(lessons: Lessons, lesson: Pa
     assert lesson.read_bytes() == whole
 
 
+@pytest.mark.timeout(180)
 def test_everything_is_written_if_asked_for(lessons: Lessons, lesson: Path) -> None:
     assert _check(lessons, "--update", lesson)[0] == 0
     whole = lesson.read_bytes()
@@ -77,6 +79,7 @@ def test_everything_is_written_if_asked_for(lessons: Lessons, lesson: Path) -> N
     assert len(outputs) > 1
 
 
+@pytest.mark.timeout(120)
 def test_a_fault_of_form_is_found_and_not_mended(lessons: Lessons, lesson: Path) -> None:
     assert _check(lessons, "--update", lesson)[0] == 0
     text = lesson.read_text().replace("(07_try_it.ipynb)", "(08_none.ipynb)")
@@ -88,6 +91,7 @@ def test_a_fault_of_form_is_found_and_not_mended(lessons: Lessons, lesson: Path)
     assert lesson.read_text() == text
 
 
+@pytest.mark.timeout(120)
 def test_a_lesson_that_fails_is_not_compared_or_written(lessons: Lessons, lesson: Path) -> None:
     assert _check(lessons, "--update", lesson)[0] == 0
     book = nbformat.read(lesson, as_version=4)
