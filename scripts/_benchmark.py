@@ -18,6 +18,4 @@ def main(arguments: list[str]) -> int:
     os.environ["RESTATE_MODE"] = "embedded"  # the server's memory is to be seen
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for the table
         _setup.ensure()
-    path = os.pathsep.join([str(_setup.REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
-    os.environ["PYTHONPATH"] = path  # `tests` is no package that is installed
-    os.execv(_setup.PYTHON, [str(_setup.PYTHON), "-m", "tests.benchmark", *arguments])
+    _setup.become("tests.benchmark", *arguments)

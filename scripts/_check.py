@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> NoReturn:
         parser.error("outputs can be compared with a new server only; unset RESTATE_MODE=external")
     flags = [f"--{name}" for name in ("update", "everything") if getattr(chosen, name)]
     lessons = parser.choose(chosen.lesson)
+    _setup.ensure()
     _setup.become(
         *("workbench.series", "check", "--jobs", chosen.jobs, *flags),
         *("--build", _setup.REPOSITORY / "build", *lessons),

@@ -18,6 +18,4 @@ def main(arguments: list[str]) -> int:
     os.environ["RESTATE_MODE"] = "embedded"  # other versions can be had in that mode only
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for the tables
         _setup.ensure()
-    path = os.pathsep.join([str(_setup.REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
-    os.environ["PYTHONPATH"] = path  # `tests` is no package that is installed
-    os.execv(_setup.PYTHON, [str(_setup.PYTHON), "-m", "tests.claims", *arguments])
+    _setup.become("tests.claims", *arguments)

@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -56,8 +57,11 @@ def ensure() -> None:
 
 
 def become(module: str, *arguments: object) -> NoReturn:
-    """Set up, and become `python -m MODULE` of the environment."""
-    ensure()
+    """Become `python -m MODULE` of the environment, which is set up."""
+    path = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(path)  # `tests` is no package that is installed
+    # Ctrl-C waits until the module can handle it; see workbench/command.py.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
     os.execv(PYTHON, [str(part) for part in (PYTHON, "-m", module, *arguments)])
 
 

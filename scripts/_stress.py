@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import random
 from typing import NoReturn
 
@@ -24,11 +23,10 @@ def main(arguments: list[str]) -> int:
     chosen = _parser().parse_args(arguments)
     seed = random.randrange(10**6) if chosen.seed is None else chosen.seed
     _setup.ensure()
-    command = [str(_setup.PYTHON), "-m", "tests.stress", "--faults", ",".join(chosen.faults)]
-    command += ["--seconds", f"{chosen.seconds:g}", "--sessions", str(chosen.sessions)]
-    command += ["--seed", str(seed), *["--alone"] * chosen.alone]
-    os.chdir(_setup.REPOSITORY)
-    os.execv(_setup.PYTHON, command)
+    _setup.become(
+        *("tests.stress", "--faults", ",".join(chosen.faults), "--seconds", f"{chosen.seconds:g}"),
+        *("--sessions", chosen.sessions, "--seed", seed, *["--alone"] * chosen.alone),
+    )
 
 
 class _Parser(argparse.ArgumentParser):

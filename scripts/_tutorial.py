@@ -32,6 +32,7 @@ def main(arguments: list[str]) -> int:
 
 def _hand_over(*arguments: str | int | Path) -> NoReturn:
     """Set up, and become `python -m workbench.series`."""
+    _setup.ensure()
     _setup.become("workbench.series", *arguments)
 
 

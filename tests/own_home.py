@@ -9,6 +9,7 @@ from pathlib import Path
 
 from workbench.command import ignore_signals
 from workbench.home import as_home, home
+from workbench.series.ending import kill, processes_below
 from workbench.stop_all import stop_all
 
 
@@ -34,5 +35,6 @@ def own_home(prefix: str) -> Iterator[Path]:
             finally:
                 ignore_signals()
                 stop_all()
+                kill(processes_below(folder))  # also in homes within it, of a child that was killed
     finally:
         shutil.rmtree(folder, ignore_errors=True)

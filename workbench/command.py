@@ -25,6 +25,8 @@ def run_command(act: Callable[[], int]) -> int:
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _interrupt)
     try:
+        # Whoever has started us may have held them back until here: now comes what came meanwhile.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         return act()
     except WorkbenchError as error:
         print(error, file=sys.stderr)

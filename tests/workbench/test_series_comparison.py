@@ -142,6 +142,7 @@ def test_bars_vary_and_what_stands_beside_them_does_not() -> None:
     cut = [text.replace("\n", f"{end}\n", 1) for text, end in zip((old, new), marks, strict=True)]
     assert _compare(*cut, *tags) == []
     assert _compare(old, new.replace("Said.", "Sad."), *tags)
+    assert _compare(old, new.replace("▒ running", "▒ resting"), *tags)
 
 
 def test_order_varies() -> None:

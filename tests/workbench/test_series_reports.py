@@ -133,7 +133,7 @@ def test_the_contents_tell_what_became_of_each_lesson(reported: Lessons) -> None
 
     rows = [[cell.get_text(" ") for cell in row.select("td")] for row in lessons.select("tbody tr")]
     assert [row[:2] for row in rows] == [
-        ["00 · Go well Run a cell | or two, and look.", "✓ passed"],
+        ["00 · Go well Run a cell | or two, and look.", "✓\xa0passed"],
         ["01 · Go wrong Run a cell | or two, and look.", "✗ failed in cell 3"],
     ]
     assert all(re.fullmatch(r"\d+\.\d\ss", row[2]) for row in rows)

@@ -2,6 +2,7 @@
 
 | tag | what may vary |
 |---|---|
+| `varies: times` | durations, moments, and the columns of tables that hold them |
 | `varies: 0..5000` | numbers, from 0 to 5000, and with them the spaces that align columns |
 | `varies: ids` | ids in full, such as `inv_1gvxU0G1kYuH5fxmpD58BhRUpfhhWsxChe` |
 | `varies: place` | where the servers run: URLs, pids, the mode, and what is registered already |
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbench.errors import WorkbenchError
+from workbench.series.check.times import without_times
 from workbench.views.figure_style import BARS, MARKS
 
 __all__ = ["TAG", "Variation"]
@@ -46,8 +48,12 @@ _SIGNS = re.escape(
 _BAR = re.compile(f"[·{_SIGNS}]{{24,}}")
 # Where a row's marks are cut off depends on how long their times are.
 _CUT_OFF = re.compile(f"( [{_SIGNS}][^ \n]*)* ?…$", re.MULTILINE)
-# Which signs there are to be explained depends on the bars.
-_LEGEND = re.compile(rf"^[{_SIGNS}] .*\n?", re.MULTILINE)
+# Which signs there are to be explained depends on the bars; the words do not.
+_EXPLAINED = [f"{bar.character} {bar.meaning}" for bar in BARS.values()]
+_EXPLAINED += [f"{mark.character} {mark.meaning}" for mark in MARKS.values()]
+_LEGEND = re.compile(
+    "|".join(rf"(?:(?<= · )|^){re.escape(what)}(?: · |\n|$)" for what in _EXPLAINED), re.MULTILINE
+)
 _RULE = re.compile(r"-{2,}")  # below a table's header
 _SPACES = re.compile(r" +")
 
@@ -61,6 +67,7 @@ class Variation:
     patterns: tuple[re.Pattern[str], ...] = ()
     repeated: tuple[re.Pattern[str], ...] = ()
     """Of the lines that match, one stands for all."""
+    times: bool = False
     bars: bool = False
     order: bool = False
 
@@ -82,26 +89,35 @@ class Variation:
                 patterns += [_pattern(tag, expression) for expression in _NAMED[what]]
             elif lines := _LINES.fullmatch(what):
                 repeated.append(_pattern(tag, lines[1]))
-            elif what in ("bars", "order"):
+            elif what in ("times", "bars", "order"):
                 words.add(what)
             else:
                 raise WorkbenchError(
                     f"The tag {tag!r} says nothing known. After {TAG!r} there may be: 0..5000, "
-                    "/expression/, lines /expression/, ids, place, bars, order."
+                    "/expression/, lines /expression/, times, ids, place, bars, order."
                 )
-        return cls(numbers, tuple(patterns), tuple(repeated), "bars" in words, "order" in words)
+        return cls(
+            numbers,
+            tuple(patterns),
+            tuple(repeated),
+            times="times" in words,
+            bars="bars" in words,
+            order="order" in words,
+        )
 
     def lines(self, text: str) -> list[str]:
         """The lines of `text` with a sign in place of all that may vary."""
         for pattern in self.repeated:
             text = _once(text, pattern)
+        if self.times:
+            text = without_times(text)
         for pattern in self.patterns:
             text = pattern.sub(f"«{pattern.pattern}»".replace("\\", "\\\\"), text)
         if self.bars:
             text = _CUT_OFF.sub("…", _LEGEND.sub("", _BAR.sub("«bar»", text)))
         if self.numbers:
             text = _NUMBER.sub("«number»", text)
-        if self.numbers or self.bars or self.patterns:
+        if self.numbers or self.times or self.bars or self.patterns:
             text = _RULE.sub("--", _SPACES.sub(" ", text))
         lines = [line.strip() for line in text.splitlines()]
         return sorted(lines) if self.order else lines

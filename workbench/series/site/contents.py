@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from workbench.series.about import About
 from workbench.series.outcome import Outcome
 
+TITLE = "Controlling durable AI agents"
+
 
 def contents(lessons: Sequence[tuple[About, Outcome]], facts: Mapping[str, str]) -> str:
     """Markdown, with links to files of the site; `facts` are what else there is to say."""
@@ -17,7 +19,7 @@ def contents(lessons: Sequence[tuple[About, Outcome]], facts: Mapping[str, str])
         else f"{len(lessons)} of {len(lessons)} lessons passed."
     )
     lines = [
-        "# Contents",
+        f"# {TITLE}",
         "",
         f"{verdict} These pages show the lessons as they were run.",
         "",
@@ -34,7 +36,7 @@ def contents(lessons: Sequence[tuple[About, Outcome]], facts: Mapping[str, str])
 
 def _row(lesson: About, outcome: Outcome) -> str:
     name = outcome.lesson.stem
-    verdict = f"**✗ {outcome.verdict}**" if outcome.failures else "✓ passed"
+    verdict = f"**✗ {outcome.verdict}**" if outcome.failures else "✓&nbsp;passed"
     return (
         f"| [{_cell(lesson.title)}]({name}.html)<br>{_cell(lesson.description)}"
         f" | {_cell(verdict)} | {outcome.seconds:.1f}&nbsp;s | [as&nbsp;run]({name}.ipynb) |"

@@ -82,6 +82,8 @@ class PageExporter(HTMLExporter):
             elif element.name != "pre":
                 self._heading = element.get_text().rstrip("¶")
             elif "mermaid" in element.get_attribute_list("class"):
+                for line_break in element.find_all("br"):
+                    line_break.replace_with("<br/>")  # it is mermaid's
                 near = element.find_next("p") or element.find_previous("p")
                 caption = near.get_text() if near else self._heading
                 image = diagram_image(element.get_text(), caption, self._page.name)

@@ -13,7 +13,7 @@ from workbench.series.about import About, about
 from workbench.series.disk import make_folder, write_text
 from workbench.series.executed import read_executed
 from workbench.series.outcome import Outcome
-from workbench.series.site.contents import contents
+from workbench.series.site.contents import TITLE, contents
 from workbench.series.site.exporter import Page, PageExporter
 from workbench.series.site.file_text import as_markdown
 from workbench.series.site.links import new_target
@@ -66,7 +66,7 @@ class Site:
         text = contents(
             [(self._about[one], by_lesson[one]) for one in self._about if one in by_lesson], facts
         )
-        self._write(CONTENTS, _book(text), source=self._build / CONTENTS, title="Contents")
+        self._write(CONTENTS, _book(text), source=self._build / CONTENTS, title=TITLE)
 
     def _write_files(self) -> None:
         while self._files_to_write:

@@ -21,6 +21,7 @@ _INDENT = 0.17
 _LEAST_BAR = 0.03
 _BETWEEN_MARKS = 0.13
 _BESIDE = 0.06
+_EDGE = 0.3  # rows: from the middle of a bar to its edge
 _LETTER = 0.067
 
 _ENDS = {"completed", "failed", "kill"}
@@ -64,7 +65,10 @@ def draw_life(axes: Axes, row: DrawnLane, y: float, *, per_inch: float) -> None:
     at = -float("inf")
     drawn = []
     for mark in life.marks:
-        if left <= mark.at <= right:
+        if left <= mark.at <= right and mark.kind == "compensation":
+            # Often between a cancel and an end that are close: at the bar's edge, where it belongs.
+            draw_mark(axes, mark.kind, y + _EDGE, mark.at)
+        elif left <= mark.at <= right:
             # The end is marked behind the bar, which is often shorter than the mark.
             beside = _BESIDE * per_inch if mark.kind in _ENDS else 0
             at = max(mark.at + beside, at + _BETWEEN_MARKS * per_inch)
