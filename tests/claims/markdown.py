@@ -20,6 +20,8 @@ def as_markdown(columns: Sequence[Column], rows: Sequence[Row], command: str, da
         BEGIN,
         short_matrix(columns, rows, command, day),
         END,
+        "## Where it depends on the version",
+        notes(columns, rows),
         "## Every claim",
         "In the order of the texts. What is seen is that with the versions that are pinned here.",
         *(_section(text, columns, rows) for text in dict.fromkeys(r.claim.text for r in rows)),
@@ -28,18 +30,24 @@ def as_markdown(columns: Sequence[Column], rows: Sequence[Row], command: str, da
 
 
 def short_matrix(columns: Sequence[Column], rows: Sequence[Row], command: str, day: date) -> str:
-    """The rows that are not the same everywhere, with what is seen, and how many the others are."""
+    """The rows that are not the same everywhere, and how many the others are."""
     parts = [f"Seen on {day.isoformat()} with `{command}`. {folded(rows)}."]
     different = [row for row in rows if not row.same]
     if different:
         head = ["claim", *(_head(column) for column in columns)]
         parts.append(_table(head, [[f"`{r.claim.id}`", *r.cells()] for r in different]))
-        parts.append("\n".join(line for row in different for line in _notes(row)))
+    return "\n\n".join(parts)
+
+
+def notes(columns: Sequence[Column], rows: Sequence[Row]) -> str:
+    """What the letters in the matrix stand for, and what could not be looked at."""
+    lines = [line for row in rows if not row.same for line in _notes_of(row)]
+    parts = ["\n".join(lines)] if lines else ["Nothing does."]
     parts += [f"Not looked at: {line}." for line in not_seen(columns, rows)]
     return "\n\n".join(parts)
 
 
-def _notes(row: Row) -> list[str]:
+def _notes_of(row: Row) -> list[str]:
     lines = [f"- `{row.claim.id}`: {row.claim.says}"]
     for seen, letter in row.notes.items():
         lines.append(f"  - *{letter}* {' '.join(seen.split())[:300]}")
