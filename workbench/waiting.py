@@ -15,6 +15,8 @@ from workbench.short import clipped
 
 T = TypeVar("T")
 
+_SELDOM = 0.1  # seconds
+
 
 class WaitTimeout(WorkbenchError):
     """What was waited for did not come about in time."""
@@ -25,12 +27,14 @@ def wait_until(
 ) -> T:
     """Call `check` every `every` seconds until it returns something true, and return that.
 
-    It is called at least once. Raises WaitTimeout after `timeout` seconds, naming `what` was waited
-    for and the last value seen. What `check` raises is passed on.
+    It is called at least once, and the less often the longer the wait, down to ten times a second:
+    what is waited for needs the processor too. Raises WaitTimeout after `timeout` seconds, naming
+    `what` was waited for and the last value seen. What `check` raises is passed on.
     """
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
     while True:
-        last_chance = time.monotonic() >= deadline
+        waited = time.monotonic() - began
+        last_chance = waited >= timeout
         value = check()
         if value:
             return value
@@ -39,4 +43,4 @@ def wait_until(
                 f"Waited {timeout:g} s for {what}, in vain.\n"
                 f"Last value seen: {clipped(repr(value), 400)}"
             )
-        time.sleep(every)
+        time.sleep(max(every, min(waited / 10, _SELDOM)))

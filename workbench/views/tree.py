@@ -32,16 +32,17 @@ def tree_rows(admin: Admin, root_id: str) -> list[dict[str, Any]]:
     is as in `invocation_rows`; `no record` for a child that is in its parent's journal only,
     because it was purged, or was killed or cancelled before it ever ran.
     """
-    found = {row["id"]: row for row in fetch(admin, in_list("id", [root_id]))}
+    found: dict[str, dict[str, Any]] = {}
     children: dict[str, list[dict[str, Any]]] = defaultdict(list)
     level = {root_id}
     seen = {root_id}
     while level:
         calls = _calls(admin, level)
         called = {call["id"] for call in calls}
-        for row in fetch(admin, f"{in_list('invoked_by_id', level)} OR {in_list('id', called)}"):
+        ids = in_list("id", called | {root_id} - found.keys())
+        for row in fetch(admin, f"{in_list('invoked_by_id', level)} OR {ids}"):
             found[row["id"]] = row
-            if row["id"] not in called:
+            if row["id"] not in called | {root_id}:
                 calls.append(
                     {
                         "id": row["id"],

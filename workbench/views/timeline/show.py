@@ -79,9 +79,8 @@ def timeline_picture(
         for tree, title in zip(lanes, titles or [""] * len(roots), strict=True)
     ]
     said = caption or timeline_caption(lanes)
-    return Picture(
-        as_png(timeline_figure(trees, said, between)), timeline_text(trees, between), said
-    )
+    png = as_png(timeline_figure(trees, said, between), cut=False)
+    return Picture(png, timeline_text(trees, between), said)
 
 
 def timeline_rows(admin: Admin, root_id: str) -> list[dict[str, Any]]:
