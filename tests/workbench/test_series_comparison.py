@@ -158,3 +158,17 @@ def test_a_tag_that_says_nothing_known(tag: str) -> None:
 
 def test_other_tags_are_not_for_us() -> None:
     assert Variation.of(["parameters", "hide-input"]) == Variation()
+
+
+def test_numbers_of_another_length_may_break_lines_elsewhere() -> None:
+    old, new = "it waited 950 ms and\nended\n", "it waited 12,950 ms\nand ended\n"
+    for tag in ("varies: 0..20000", "varies: times"):
+        assert _compare(old, new, tag) == []
+        assert _diff(old, new.replace("ended", "failed"), tag)
+    assert _diff(old, old.replace(" and\n", "\nand "))
+
+
+def test_a_range_is_about_numbers_that_are_no_times() -> None:
+    old, new = "3 files after 12 ms\n", "4 files after 950 ms\n"
+    assert _compare(old, new, "varies: times", "varies: 0..9") == []
+    assert "950 is out of the range" in _diff(old, new, "varies: 0..9")

@@ -127,6 +127,8 @@ class Variation:
         if not self.numbers:
             return []
         least, most = self.numbers
+        if self.times:
+            text = without_times(text)
         for pattern in self.patterns:
             text = pattern.sub("", text)
         known = set(_NUMBER.findall(committed))
