@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> NoReturn:
     """Do what the command line says; the exit code is 2 where it cannot be understood."""
     parser = LessonParser(prog="check", description=_DESCRIPTION)
     parser.add_argument("lesson", nargs="*", help="number or name; all lessons where there is none")
-    parser.add_argument("--jobs", type=count, default=2, help="how many at a time (default: 2)")
+    parser.add_argument("--jobs", type=count, default=3, help="how many at a time (default: 3)")
     parser.add_argument("--update", action="store_true", help="write what differs into the lessons")
     parser.add_argument(
         "--everything",

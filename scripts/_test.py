@@ -58,7 +58,7 @@ def _stages(home: Path, pytest_arguments: list[str]) -> dict[str, list[str | Pat
             *pytest_arguments,
         ],
         "series": [
-            *("workbench.series", "check", "--jobs", "2", "--build", build),
+            *("workbench.series", "check", "--jobs", "3", "--build", build),
             *_lessons.find_lessons(),
         ],
     }

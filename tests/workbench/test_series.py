@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import nbformat
 import pytest
 
 from tests.series_lessons import NEVER_ENDS, STARTS, Lessons
@@ -86,6 +87,18 @@ def test_copies_hold_no_path_of_this_machine(finished: tuple[Lessons, int, str])
     lessons, _, _ = finished
 
     assert str(lessons.folder.parent) not in (lessons.build / "01_second.ipynb").read_text()
+
+
+def test_side_by_side_the_longest_begins_first(lessons: Lessons) -> None:
+    short = [lessons.write(f"0{number}_short", "1") for number in (1, 2)]
+    long = lessons.write("03_long", "1", "2", "3")
+    code, out, _ = lessons.run("--jobs", "2", *short, long)
+    assert code == 0, out
+    begun = {
+        path.stem: nbformat.read(lessons.build / path.name, 4).metadata.papermill.start_time
+        for path in (*short, long)
+    }
+    assert begun["03_long"] < begun["02_short"]
 
 
 def test_jobs_have_homes_of_their_own_and_run_side_by_side(lessons: Lessons) -> None:

@@ -15,6 +15,10 @@ from workbench.command import run_command
 from workbench.series.cell_limit import CELL_SECONDS
 from workbench.series.ending import end_everything
 
+# nbformat takes along a check of international addresses, of which notebooks have none. To build
+# its grammars takes most of a second, so it is declared missing, which is allowed.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
 
 def main(arguments: list[str]) -> int:
     """Do what the command line says; 1 is a failed lesson, or no way to run it, and 130 Ctrl-C."""

@@ -13,7 +13,7 @@ from typing import Any
 import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import NBClientEngine, papermill_engines
+from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 
 from workbench.series import disk
 from workbench.series.cell_limit import CELL_SECONDS
@@ -38,11 +38,34 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has n
         return await super()._async_handle_timeout(timeout, cell)
 
 
+class _Book(NotebookExecutionManager):  # type: ignore[misc]  # papermill has no types
+    """Writes the copy when the lesson is over, and not also before and after each cell.
+
+    That is where most of a run's own time would go.
+    """
+
+    def save(self, **kwargs: Any) -> None:
+        if self.end_time:
+            super().save(**kwargs)
+
+
 class _Engine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
     """papermill's own engine, except that it can be said how the kernel is started.
 
     Jobs are threads of one process, so the process's environment will not do for their kernels.
     """
+
+    @classmethod
+    def execute_notebook(
+        cls, nb: Any, kernel_name: str, output_path: str | None = None, **more: Any
+    ) -> Any:
+        book = _Book(nb, output_path, progress_bar=False)
+        book.notebook_start()
+        try:
+            cls.execute_managed_notebook(book, kernel_name, **more)
+        finally:
+            book.notebook_complete()
+        return book.nb
 
     @classmethod
     def execute_managed_notebook(

@@ -53,17 +53,19 @@ def run(
     for a notebook or a parameter that does not exist; and in the end, for a report that could not
     be written.
     """
-    cells = sum(count_cells(lesson) for lesson in lessons)
+    cells = {lesson.resolve(): count_cells(lesson) for lesson in lessons}
     check_parameters(lessons, parameters or {})
     make_folder(build)
     lessons, build = [lesson.resolve() for lesson in lessons], build.resolve()
     site, known = Site(lessons, build), facts(datetime.now(timezone.utc))
-    with _run_folder() as folder, Report(lessons, cells, build) as report:
+    # Side by side the longest go first, lest one of them begin when the others are about to end.
+    order = sorted(lessons, key=lambda one: -cells[one]) if jobs > 1 else lessons
+    with _run_folder() as folder, Report(lessons, sum(cells.values()), build) as report:
         _keep_files_below(folder)
         os.chdir(lessons[0].parent)  # a kernel starts in the folder of its notebook
         with ThreadPoolExecutor(jobs) as kernels, ThreadPoolExecutor(1) as pages:
             series = _Series(
-                lessons, build, parameters or {}, cell_seconds, verify, report, site, pages
+                order, build, parameters or {}, cell_seconds, verify, report, site, pages
             )
             homes = [folder / f"{JOB}{number + 1}" for number in range(jobs)]
             work = [kernels.submit(series.work, home) for home in homes]
