@@ -29,7 +29,8 @@ class Progress:
             self._live.stop()
         if kind is None:
             seconds = time.monotonic() - self._began
-            self._console.print(f"{self._title}: {self._done} claims in {seconds:.0f} s")
+            many = "1 claim" if self._done == 1 else f"{self._done} claims"
+            self._console.print(f"{self._title}: {many} in {seconds:.0f} s")
 
     def done(self, claim: Claim) -> None:
         self._done += 1
