@@ -11,6 +11,7 @@ from restate import Context, Service, TerminalError
 from tests.claims.diary import Diary
 from tests.claims.lab import CANCELLED, Lab
 from tests.claims.probe import Observation, holds_if, probe
+from tests.gate import Gate
 from workbench import new_key
 
 LEVELS = ("root", "middle", "leaf")
@@ -21,11 +22,11 @@ diary = Diary()
 
 
 async def compensated(ctx: Context, run: str, level: str, error: TerminalError) -> None:
-    """What each level does when it is cancelled; the leaf takes a while for it."""
+    """What each level does when it is cancelled; those below the root take a while for it."""
 
     async def undo() -> None:
-        if level == "leaf":
-            await diary.gate(run).passed()
+        if level != "root":
+            await held(run, level).passed()
 
     diary.note(run, f"{level} told")
     await ctx.run_typed(f"undo {level}", undo)
@@ -73,6 +74,11 @@ def served(lab: Lab) -> Iterator[None]:
         yield
 
 
+def held(run: str, level: str) -> Gate:
+    """What holds the undo of a level."""
+    return diary.gate(f"{run} {level}")
+
+
 def begin(lab: Lab, run: str) -> tuple[str, str, str]:
     """A tree at work; the ids of its levels."""
     top = lab.ingress.send("ClaimTree", "root", run)
@@ -85,16 +91,16 @@ def begin(lab: Lab, run: str) -> tuple[str, str, str]:
 def cancelled_tree(lab: Lab) -> tuple[list[str], dict[str, str]]:
     """What the levels of a cancelled tree noted, in order, and how each ended.
 
-    The leaf's undo is held until nothing else can happen before it: the levels above are over, or
-    wait for it.
+    The undo of a level is held until nothing else can happen before it: the level above is over, or
+    waits for it.
     """
     run = new_key("tree")
     ids = begin(lab, run)
     lab.admin.cancel(ids[0])
-    diary.gate(run).wait_reached()
-    for id in ids[:2]:
-        lab.over_within(id, 1.0)
-    diary.gate(run).open()
+    held(run, "leaf").wait_reached()
+    for above, level in zip(ids, LEVELS[1:], strict=False):
+        lab.over_within(above, 1.0)
+        held(run, level).open()
     for id in ids:
         lab.wait(id, "completed")
     ends = dict(zip(LEVELS, map(lab.outcome, ids), strict=True))
@@ -119,8 +125,9 @@ def test_recursively(lab: Lab) -> Observation:
     run = new_key("tree")
     ids = begin(lab, run)
     lab.admin.cancel(ids[0])
-    diary.gate(run).wait_reached()
-    diary.gate(run).open()
+    held(run, "leaf").wait_reached()
+    for level in LEVELS[1:]:
+        held(run, level).open()
     for id in ids:
         lab.wait(id, "completed")
     signals = [lab.cancels(id) for id in ids]
@@ -170,7 +177,7 @@ def test_handled(lab: Lab) -> Observation:
     parent = lab.ingress.send("ClaimTree", "forgiving", run)
     (child,) = lab.wait_children(parent)
     diary.wait(run, "at work")
-    diary.gate(run).open()
+    held(run, "leaf").open()
     lab.admin.cancel(child)
     lab.wait(parent, "completed")
     ends = lab.outcome(child), lab.outcome(parent)

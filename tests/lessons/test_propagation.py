@@ -4,10 +4,7 @@ to.
 A `Gate` holds a step until its test opens it, so that no order depends on how long a step takes.
 """
 
-import asyncio
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +21,7 @@ from restate import (
 )
 
 from agent.cancellation import Cancelled, cancellation_point, result_of, settled, surely
+from tests.gate import Gate
 from tests.stack import Stack
 from workbench import (
     cleanup_rows,
@@ -42,25 +40,6 @@ NAMES = ("build", "a", "a1", "a2", "b", "b1", "b2")
 WHOLE_CLEANUP = {f"{what} {name}": True for what in ("undo", "report") for name in NAMES}
 
 Work = RestateDurableFuture[None]
-
-
-class Gate:
-    """Holds whoever passes it until it is opened; it is no Restate await, so no cancel gets in."""
-
-    def __init__(self) -> None:
-        self._reached = threading.Event()
-        self._opened: Future[None] = Future()
-
-    async def passed(self) -> None:
-        self._reached.set()
-        # Shielded: an attempt that ends takes its own wait along, not everybody's.
-        await asyncio.shield(asyncio.wrap_future(self._opened))
-
-    def wait_reached(self) -> None:
-        wait_until(self._reached.is_set, what="a gate to be reached")
-
-    def open(self) -> None:
-        self._opened.set_result(None)
 
 
 gates: dict[tuple[str, str], Gate] = {}
