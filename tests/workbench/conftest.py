@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.flaky import Flaky
 from tests.series_lessons import Lessons
 from workbench import process
 from workbench.admin import Admin
@@ -87,3 +88,9 @@ def lessons(tmp_path: Path) -> Iterator[Lessons]:
     yield lessons
     with lessons.start("stop") as stop:  # where a test has failed
         stop.communicate(timeout=30)
+
+
+@pytest.fixture
+def flaky(admin: Admin, ingress: Ingress, tmp_path: Path) -> Flaky:
+    """A paused invocation that can be mended."""
+    return Flaky.paused(admin, ingress, tmp_path)

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.flaky import Flaky
 from workbench.admin import Admin
 from workbench.ingress import Ingress
 from workbench.views import lifecycle_rows, show_lifecycle
@@ -19,20 +19,16 @@ def _statuses(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def test_paused_resumed_in_vain_and_cancelled(
-    admin: Admin, ingress: Ingress, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    admin: Admin, flaky: Flaky, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flag = tmp_path / "broken"
-    flag.touch()
-    flaky = ingress.send("Probe", "flaky", str(flag))
-    admin.wait_for(flaky, "paused")
-    rows = lifecycle_rows(admin, flaky)
+    rows = lifecycle_rows(admin, flaky.id)
     assert _statuses(rows) == ["running", "backing-off", "paused"]
     assert rows[1]["why"] == "RT0007 · [500] RuntimeError('the provider is down') in call the model"
     assert rows[2]["why"].startswith("out of attempts: RT0007")
 
-    admin.cancel(flaky)
-    admin.wait_for(flaky, "completed")
-    rows = lifecycle_rows(admin, flaky)
+    admin.cancel(flaky.id)
+    admin.wait_for(flaky.id, "completed")
+    rows = lifecycle_rows(admin, flaky.id)
     assert _statuses(rows) == ["running", "backing-off", "paused", "running", CANCELLED]
     assert all(row["exact"] for row in rows)
     times = [row["ms"] for row in rows]
@@ -40,24 +36,16 @@ def test_paused_resumed_in_vain_and_cancelled(
     assert rows[3]["why"] == "woken by a cancel signal"
     assert rows[4]["why"] == f"its handler read the cancel signal that came at {times[3]} ms"
 
-    show_lifecycle(admin, flaky)
+    show_lifecycle(admin, flaky.id)
     title, way, *rest = capsys.readouterr().out.splitlines()
     assert title.startswith("Lifecycle of Probe/flaky inv_")
     assert way.startswith("running → backing-off → paused → running → completed · failure · [409]")
     assert max(len(line) for line in [way, *rest]) <= 100
 
 
-def test_resumed_by_hand_shows_in_what_the_handler_did_next(
-    admin: Admin, ingress: Ingress, tmp_path: Path
-) -> None:
-    flag = tmp_path / "broken"
-    flag.touch()
-    flaky = ingress.send("Probe", "flaky", str(flag))
-    admin.wait_for(flaky, "paused")
-    flag.unlink()
-    admin.resume(flaky)
-    admin.wait_for(flaky, "completed")
-    rows = lifecycle_rows(admin, flaky)
+def test_resumed_by_hand_shows_in_what_the_handler_did_next(admin: Admin, flaky: Flaky) -> None:
+    flaky.mend()
+    rows = lifecycle_rows(admin, flaky.id)
     assert _statuses(rows)[2:] == ["paused", "running", "completed · success"]
     assert (rows[3]["exact"], rows[3]["why"]) == (False, "resumed")
     assert rows[4]["why"] == "its handler returned"

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
+from tests.flaky import Flaky
 from workbench.admin import Admin
 from workbench.ingress import Ingress
 from workbench.views import show_steps, step_rows
@@ -70,15 +70,9 @@ def test_what_a_callee_answers_stands_with_the_call(admin: Admin, ingress: Ingre
     assert (sleep["waits for"], sleep["result"]) == ("the clock", None)
 
 
-def test_failures_stand_where_they_happened(admin: Admin, ingress: Ingress, tmp_path: Path) -> None:
-    flag = tmp_path / "broken"
-    flag.touch()
-    flaky = ingress.send("Probe", "flaky", str(flag))
-    admin.wait_for(flaky, "paused")
-    flag.unlink()
-    admin.resume(flaky)
-    admin.wait_for(flaky, "completed")
-    rows = step_rows(admin, flaky)
+def test_failures_stand_where_they_happened(admin: Admin, flaky: Flaky) -> None:
+    flaky.mend()
+    rows = step_rows(admin, flaky.id)
     assert [(row["index"], row["step"]) for row in rows[2:]] == [
         (3, 'run "call the model"'),
         (None, "! attempt failed in call the model"),

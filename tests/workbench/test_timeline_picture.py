@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import pytest
 from matplotlib.image import imread
 
+from tests.flaky import Flaky
 from tests.stack import Stack
 from workbench.admin import Admin
-from workbench.ingress import Ingress
 from workbench.views import show_timeline, timeline_picture
 from workbench.views.picture import as_png
 from workbench.views.timeline.caption import timeline_caption
@@ -79,26 +78,19 @@ def test_an_interruption_is_two_trees_on_one_axis(
     assert "What they did once the cancel had come" in printed
 
 
-def test_a_paused_and_resumed_one(admin: Admin, ingress: Ingress, tmp_path: Path) -> None:
-    flag = tmp_path / "broken"
-    flag.touch()
-    flaky = ingress.send("Probe", "flaky", str(flag))
-    admin.wait_for(flaky, "paused")
-
-    ((lane,),) = lane_trees(admin, [flaky])
+def test_a_paused_and_resumed_one(admin: Admin, flaky: Flaky) -> None:
+    ((lane,),) = lane_trees(admin, [flaky.id])
     assert (lane.outcome, lane.ended, lane.times("resume")) == ("paused", None, [])
     assert _kinds(lane)[-1] == "paused"
-    assert "flaky was paused at" in timeline_picture(admin, flaky).caption
+    assert "flaky was paused at" in timeline_picture(admin, flaky.id).caption
 
-    flag.unlink()
-    admin.resume(flaky)
-    admin.wait_for(flaky, "completed")
-    ((lane,),) = lane_trees(admin, [flaky])
+    flaky.mend()
+    ((lane,),) = lane_trees(admin, [flaky.id])
     assert lane.outcome == "completed"
     assert "paused" in _kinds(lane)
     assert _kinds(lane)[-1] == "running"
     assert len(lane.times("resume")) == 1
-    assert "the engine does not record a resume" in timeline_picture(admin, flaky).caption
+    assert "the engine does not record a resume" in timeline_picture(admin, flaky.id).caption
 
 
 def test_a_killed_tree_was_told_nothing(stack: Stack) -> None:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.flaky import Flaky
 from workbench.admin import Admin
 from workbench.ingress import Ingress
 from workbench.short import clipped, short_ids, without_middle
@@ -193,18 +193,10 @@ def test_journal_joins_results_with_their_commands(
     assert max(map(len, printed)) <= 100
 
 
-def test_journal_shows_failures_where_they_happened(
-    admin: Admin, ingress: Ingress, tmp_path: Path
-) -> None:
-    flag = tmp_path / "broken"
-    flag.touch()
-    flaky = ingress.send("Probe", "flaky", str(flag))
-    admin.wait_for(flaky, "paused")
-    flag.unlink()
-    admin.resume(flaky)
-    admin.wait_for(flaky, "completed")
+def test_journal_shows_failures_where_they_happened(admin: Admin, flaky: Flaky) -> None:
+    flaky.mend()
 
-    rows = journal_rows(admin, flaky)
+    rows = journal_rows(admin, flaky.id)
     seen = [(row["index"], row["entry"], row["name"]) for row in rows[3:]]
     assert seen == [
         (3, "Run", "call the model"),
