@@ -33,10 +33,9 @@ class Verifier:
     def verify(self, lesson: Path, copy: Path) -> list[Failure]:
         """What is wrong with `lesson`, whose executed copy is `copy`."""
         try:
-            different = _different(lesson, copy)
             if self._write:
                 self.rewritten += update(lesson, copy, everything=self._everything)
-                different = _different(lesson, copy)
+            different = _different(lesson, copy)
         except (WorkbenchError, OSError) as error:
             return _malformed(lesson) or [Failure(MALFORMED, str(error))]
         return [*_malformed(lesson), *different]
