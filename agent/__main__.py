@@ -1,35 +1,89 @@
-"""`python -m agent`: serve the agent at `AGENT_BIND`."""
+"""`python -m agent`: serve the agent at `AGENT_BIND`, over HTTP/2."""
 
+import argparse
 import asyncio
+import logging
+import os
+import signal
 import sys
 
-from agent.settings import SettingsError, settings
+import hypercorn.asyncio
+import restate
+from hypercorn.config import Config
+from restate.extensions import current_context
+from restate.server import install_shutdown_hook
+
+from agent.settings import Settings, SettingsError, settings
+
+# Restate keeps one connection and opens a stream on it for each invocation; these are the largest
+# values, as https://docs.restate.dev/develop/python/serving has them.
+_UNLIMITED = 2_147_483_647
 
 
-def main() -> int:
-    """Serve until told to stop; a fault that the user can mend is one line on stderr and exit code
-    2.
+async def serve() -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        OSError: the address cannot be bound.
+        SettingsError: the model's provider cannot be called with these settings.
     """
-    try:
-        bind = f"{settings().host}:{settings().port}"
-    except SettingsError as error:
-        print(f"agent: {error}", file=sys.stderr)
-        return 2
+    from agent.provider import client
+    from agent.session import coding_agent
+    from agent.task import coding_task
+    from agent.usage_meter import usage_meter
+    from agent.workspace import workspace
 
-    from agent.log import configure
-    from agent.server import serve  # reads the settings too, so they are checked first
+    client()  # what is wrong with proxies or certificates is said now, not by each task
+    keys = [key.strip() for key in settings().identity_keys.split(",") if key.strip()]
+    app = restate.app(
+        [coding_agent, coding_task, workspace, usage_meter], protocol="bidi", identity_keys=keys
+    )
+    config = Config()
+    config.bind = [settings().bind]
+    config.loglevel = "ERROR"
+    config.h2_max_concurrent_streams = config.keep_alive_max_requests = _UNLIMITED
+    config.keep_alive_timeout = _UNLIMITED
+    # All that matters is in Restate, so a request to end is honoured as a crash would be: at once.
+    # The SDK takes SIGTERM for itself, but shares it; hypercorn would not without this trigger.
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        install_shutdown_hook(asyncio.get_running_loop(), lambda: os._exit(0), signum)
+    logging.getLogger("agent").info("Serving at %s", settings().bind)
+    await hypercorn.asyncio.serve(app, config, shutdown_trigger=asyncio.Event().wait)
 
-    configure()
+
+def _name_invocation(record: logging.LogRecord) -> bool:
     try:
+        context = current_context()
+    except LookupError:  # outside an invocation
+        context = None
+    record.invocation_id = context.request().id if context else "-"
+    return True
+
+
+def main() -> str | None:
+    """Serve. What the user can mend comes back as one line."""
+    fields = Settings.model_fields.values()
+    lines = [f"  {field.validation_alias:<26} {field.description}" for field in fields]
+    text = "\n".join([str(__doc__), "", "Its settings are environment variables:", *lines])
+    layout = argparse.RawDescriptionHelpFormatter
+    argparse.ArgumentParser("agent", description=text, formatter_class=layout).parse_args()
+    line = "%(asctime)s %(levelname)s %(invocation_id)s %(message)s"
+    logging.basicConfig(format=line)
+    logging.getLogger().handlers[0].addFilter(_name_invocation)
+    logging.getLogger("agent").setLevel(logging.INFO)
+    try:
+        settings()
         asyncio.run(serve())
+    except SettingsError as error:
+        return str(error)
     except OSError as error:
-        print(
-            f"agent: cannot listen on {bind}: {error.strerror}. Set AGENT_BIND to a free one.",
-            file=sys.stderr,
-        )
-        return 2
-    return 0
+        bind = settings().bind
+        return f"cannot listen on {bind}: {error.strerror}. Set AGENT_BIND to a free address."
+    return None
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    said = main()
+    if said:
+        print(f"agent: {said}", file=sys.stderr)
+    sys.exit(2 if said else 0)

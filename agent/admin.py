@@ -1,33 +1,132 @@
-"""The one thing that a handler cannot ask for through its context: to kill an invocation."""
+"""What the agent asks of Restate's admin API: pause, wake, kill, and why a task waits. None of it
+is needed where nothing goes wrong.
+"""
+
+import json
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
+import restate
 
-from agent.log import logger
-from agent.settings import settings
+from agent.contracts import Waiting
+from agent.settings import is_loopback, settings
 
-__all__ = ["kill_invocation"]
+logger = restate.getLogger("agent")  # type: ignore[no-untyped-call]
 
-_TIMEOUT_SECONDS = 5.0
+_LIMIT = 5.0  # seconds for a request
 
 
-async def kill_invocation(invocation_id: str) -> bool:
-    """Kill an invocation and what it has called; whether the server has done so.
+async def pause(invocation_id: str) -> None:
+    """Have an invocation pause as soon as its attempt fails, ahead of its retry policy."""
+    await _patch(invocation_id, "pause")
 
-    False is also the answer when it was over already or the admin API cannot be reached: whoever
-    waits for its end goes on waiting, and asks again.
 
-    Source: https://docs.restate.dev/services/invocation/managing-invocations#kill
+async def kill(invocation_id: str) -> str | None:
+    """Kill an invocation and its tree. Returns why that was not possible."""
+    return await _patch(invocation_id, "kill")
+
+
+async def wake(invocation_id: str, *, harder: bool) -> None:
+    """Have an invocation that is paused, or waits for its next attempt, make it now: until then it
+    is not told of a cancellation.
+
+    `harder`: that was not enough. It is woken where its service is served now, for which one that
+    waits has to be paused first.
     """
-    url = f"{settings().admin_url}/invocations/{invocation_id}/kill"
-    try:
-        async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
-            response = await client.patch(url)
-    except httpx.HTTPError as error:
-        logger.warning(
-            "Cannot kill %s: no answer from %s (%s). Is RESTATE_ADMIN_URL right?",
-            invocation_id,
-            settings().admin_url,
-            type(error).__name__,
+    if not harder:
+        await _patch(invocation_id, "resume")
+        return
+    rows = await _query(f"SELECT status FROM sys_invocation WHERE id = '{invocation_id}'")
+    status = rows[0]["status"] if rows else None
+    if status == "paused":
+        await _patch(invocation_id, "resume?deployment=latest")
+    elif status == "backing-off":
+        await _patch(invocation_id, "pause")
+
+
+async def why_waiting(invocation_id: str) -> Waiting | None:
+    """Why a task waits: one of its tree is paused, or will try again after a failure."""
+    rows = await _tree(invocation_id)
+    ids = ", ".join(f"'{row['id']}'" for row in rows)
+    for row in rows:
+        if row["status"] == "paused":
+            found = await _query(
+                "SELECT event_json FROM sys_journal_events WHERE event_type = 'Paused' "
+                f"AND id = '{row['id']}' ORDER BY appended_at DESC LIMIT 1"
+            )
+            failure = json.loads(found[0]["event_json"]).get("last_failure") if found else None
+            reason = failure["error_message"] if failure else "An operator has paused it."
+            return Waiting(state="paused", reason=_plain(reason))
+    for row in rows:
+        if row["status"] == "backing-off":
+            return Waiting(state="backing-off", reason=_plain(row.get("last_failure") or ""))
+    if not rows:
+        return None
+    timers = await _query(  # see `agent.model`: a timer that follows a failure is named by it
+        f"SELECT name, entry_lite_json FROM sys_journal WHERE id IN ({ids}) AND name != '' "
+        "AND entry_type = 'Command: Sleep' ORDER BY appended_at DESC LIMIT 10"
+    )
+    for timer in timers:
+        millis = json.loads(timer["entry_lite_json"])["Command"]["Sleep"]["wake_up_time"]
+        until = datetime.fromtimestamp(millis / 1000, timezone.utc)
+        if until > datetime.now(timezone.utc):
+            return Waiting(
+                state="backing-off", reason=timer["name"], until=until.isoformat(timespec="seconds")
+            )
+    return None
+
+
+def _plain(failure: str) -> str:
+    """A failure without the name of its exception, which the SDK puts around it."""
+    kind, _, rest = failure.partition("(")
+    return rest[1:-2] if kind.isidentifier() and rest.endswith(("')", '")')) else failure
+
+
+async def _tree(invocation_id: str) -> list[dict[str, Any]]:
+    """The rows of an invocation and of the open calls below it."""
+    rows: list[dict[str, Any]] = []
+    where = f"id = '{invocation_id}'"
+    while where:
+        level = await _query(
+            f"SELECT id, status, last_failure FROM sys_invocation WHERE {where} "
+            "AND status != 'completed'"
         )
-        return False
-    return response.is_success
+        rows += level
+        ids = ", ".join(f"'{row['id']}'" for row in level)
+        where = f"invoked_by_id IN ({ids})" if ids else ""
+    return rows
+
+
+async def _query(sql: str) -> list[dict[str, Any]]:
+    """The rows; none where the admin API cannot be asked, which is logged."""
+    said = await _request("POST", "/query", {"query": sql})
+    if not isinstance(said, httpx.Response):
+        return []
+    return list(said.json()["rows"])
+
+
+async def _patch(invocation_id: str, act: str) -> str | None:
+    said = await _request("PATCH", f"/invocations/{invocation_id}/{act}")
+    return None if isinstance(said, httpx.Response) else said
+
+
+async def _request(method: str, path: str, body: object = None) -> httpx.Response | str:
+    url = settings().admin_url
+    host = urlsplit(url).hostname or ""
+    try:
+        async with httpx.AsyncClient(
+            timeout=_LIMIT,
+            trust_env=not is_loopback(host),  # no proxy between two processes of one machine
+            verify=url.startswith("https:"),  # else certificates are read, for nothing
+        ) as http:
+            headers = {"accept": "application/json"}
+            response = await http.request(method, f"{url}{path}", json=body, headers=headers)
+        if response.is_success or response.status_code in (404, 409, 425):  # over, or not there yet
+            return response
+        fault = f"{response.status_code} {response.text[:200]}"
+    except (httpx.HTTPError, OSError, ImportError) as error:
+        fault = f"{type(error).__name__}: {error}"
+    logger.warning("%s %s failed: %s. Is RESTATE_ADMIN_URL right?", method, path, fault)
+    return fault

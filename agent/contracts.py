@@ -1,82 +1,67 @@
-"""The JSON that the services take and give, as pydantic models. All else is refused."""
+"""The JSON that goes between a client, a session and its tasks. All else is refused, with a 400
+that says why.
+"""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
-
-__all__ = [
-    "Accepted",
-    "Brief",
-    "ChatMessage",
-    "FileRequest",
-    "History",
-    "HistoryEntry",
-    "Message",
-    "NextStep",
-    "Plan",
-    "PlannedFile",
-    "StartTask",
-    "Status",
-    "Steering",
-    "StopResult",
-    "Task",
-    "TaskReport",
-    "TaskResult",
-    "TaskStatus",
-    "Turn",
-    "TurnNumber",
-    "TurnRef",
-    "Turns",
-    "Usage",
-    "UsageTotal",
-    "Watch",
-    "WhenBusy",
-    "WriteFile",
-]
+from restate import TerminalError
+from restate.extensions import current_context
 
 # Numbers have an upper end: Python takes integers of thousands of digits from JSON, but a header
 # that names a turn does not, and a sum of two of them cannot be read back.
 TurnNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Tokens = Annotated[int, Field(ge=0, le=2**31 - 1)]
-InvocationId = Annotated[str, StringConstraints(pattern=r"^inv_[0-9A-Za-z]{1,64}$")]
-# A path inside the workspace: relative, and without a step upwards.
-FilePath = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^[A-Za-z0-9_\-]+(\.[A-Za-z0-9_\-]+)*(/[A-Za-z0-9_\-]+(\.[A-Za-z0-9_\-]+)*)*$"
-    ),
-]
-TaskStatus = Literal["completed", "interrupted", "failed", "killed"]
-WhenBusy = Literal["interrupt", "rollback", "enqueue", "reject", "steer"]
+InvocationId = Annotated[str, Field(pattern=r"^inv_[0-9A-Za-z]{1,64}$")]
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+class Wire(BaseModel):
+    """What is exact about it: no other fields, and no number where a text belongs."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
-# CodingAgent
+def checked(model: type[BaseModel]) -> list[Callable[[], AbstractAsyncContextManager[None]]]:
+    """The `invocation_context_managers` of a handler that takes a `model`.
+
+    Left to itself the SDK answers input that does not fit with 500. A context manager of the
+    handler runs inside the invocation and ahead of that, so the error has the right status.
+    """
+
+    @asynccontextmanager
+    async def check() -> AsyncIterator[None]:
+        context = current_context()
+        assert context is not None  # inside an invocation there is one
+        try:
+            model.model_validate_json(context.request().body or b"null")
+        except ValidationError as error:
+            message = f"{model.__name__}: {fault(error)}"
+            raise TerminalError(message, status_code=400) from None
+        yield
+
+    return [check]
 
 
-class Message(_Wire):
+def fault(error: ValidationError) -> str:
+    """Where input is wrong and why, without the input itself."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the body"
+    return f"{where}: {first['msg']}"
+
+
+class Message(Wire):
     """What a person says, and what is to become of the turns that are open.
 
     Attributes:
-        when_busy: what happens if a turn is open.
-            "interrupt": every open turn is interrupted, then this one begins; what they had planned
-            stays in the conversation.
-            "rollback": the same, but the model is not shown the interrupted turns any more.
-            "enqueue": this turn begins when those that are open are over.
-            "reject": 409, which names the task at work; nothing is changed.
-            "steer": no new turn; the task named by `expected_task_id` takes the message at its next
-            step boundary, which is after its plan, its files or its review, and plans again. 409 if
-            that task is over or past its last boundary. If it ends before it gets there, the
-            message stays in the conversation for the next turn.
-        expected_task_id: the task to steer.
+        when_busy: "interrupt" ends them; what they had planned stays in the conversation.
+            "rollback" ends them and hides them from the model.
+            "enqueue" waits for them.
+            "reject" answers 409.
+            "steer" hands the message to the task at work, which is `expected_task_id`.
     """
 
-    # Restate gives the schema out (GET /services/CodingAgent/openapi): what is checked below is
-    # said in there too.
     model_config = ConfigDict(
         json_schema_extra={
             "if": {"properties": {"when_busy": {"const": "steer"}}, "required": ["when_busy"]},
@@ -89,66 +74,60 @@ class Message(_Wire):
     )
 
     content: str = Field(min_length=1, max_length=32_000)
-    when_busy: WhenBusy = "interrupt"
+    when_busy: Literal["interrupt", "rollback", "enqueue", "reject", "steer"] = "interrupt"
     expected_task_id: InvocationId | None = None
 
     @model_validator(mode="after")
     def _check_expected_task_id(self) -> "Message":
-        if (self.when_busy == "steer") != (self.expected_task_id is not None):
-            missing = (
-                "when_busy 'steer' needs 'expected_task_id', the task to steer"
-                if self.when_busy == "steer"
-                else "'expected_task_id' goes with when_busy 'steer' only"
-            )
-            raise PydanticCustomError("expected_task_id", missing)
+        steers = self.when_busy == "steer"
+        if steers and self.expected_task_id is None:
+            said = "when_busy 'steer' needs 'expected_task_id', the task to steer"
+            raise PydanticCustomError("expected_task_id", said)
+        if not steers and self.expected_task_id is not None:
+            said = "'expected_task_id' goes with when_busy 'steer' only"
+            raise PydanticCustomError("expected_task_id", said)
         return self
 
 
-class Accepted(_Wire):
+class Accepted(Wire):
     """The answer to a message: the turn that it began or steers, its task, and the task that was
     interrupted for it.
     """
 
     turn: TurnNumber
     task_id: InvocationId
+    interrupted: InvocationId | None = None
+
+
+class Stopped(Wire):
+    """The answer to `stop`: the task that was interrupted, if one was at work."""
+
     interrupted: InvocationId | None
 
 
-class StopResult(_Wire):
-    """The answer to `stop`: the task that was interrupted, if one was running."""
-
-    interrupted: InvocationId | None
-
-
-class Turn(_Wire):
-    """One turn of a session: what was asked, which task worked on it, and what came of it."""
+class Turn(Wire):
+    """One turn: what was asked, which task works on it, and what came of it."""
 
     turn: TurnNumber
     content: str
-    status: Literal["running"] | TaskStatus
+    status: Literal["running", "completed", "interrupted", "failed", "killed"] = "running"
     task_id: InvocationId
     plan: str | None = None
     answer: str | None = None
     error: str | None = None
 
 
-class HistoryEntry(_Wire):
-    """One entry of `get_history`: a chat message and the turn that it belongs to."""
+class Waiting(Wire):
+    """Why a task makes no progress: paused until somebody resumes it, or trying again by itself,
+    at `until` (UTC, ISO 8601) where that is known.
+    """
 
-    role: Literal["user", "assistant"]
-    content: str
-    turn: TurnNumber
-
-
-class Turns(RootModel[list[Turn]]):
-    """The answer to `get_turns`, oldest first."""
+    state: Literal["paused", "backing-off"]
+    reason: str
+    until: str | None = None
 
 
-class History(RootModel[list[HistoryEntry]]):
-    """The answer to `get_history`, oldest first: fit to hand to a chat model."""
-
-
-class Status(_Wire):
+class Status(Wire):
     """The answer to `get_status`: the turn at work, or the newest where none is.
 
     `turn` is 0 in a session that has had no message.
@@ -157,140 +136,59 @@ class Status(_Wire):
     turn: int
     status: Literal["idle", "working"]
     task_id: InvocationId | None
+    waiting: Waiting | None = Field(default=None, exclude_if=lambda waiting: waiting is None)
 
 
-class TaskReport(_Wire):
-    """What became of a task, as the task or its watcher tells `CodingAgent.task_finished`."""
-
-    turn: TurnNumber
-    task_id: InvocationId
-    status: TaskStatus
-    plan: str | None = None
-    answer: str | None = None
-    error: str | None = None
-
-
-class NextStep(_Wire):
-    """What a task says when it asks how to go on; `last`: no model call is to follow."""
-
-    turn: TurnNumber
-    task_id: InvocationId
-    last: bool = False
-
-
-class Steering(RootModel[list[str]]):
-    """The answer to `next_step`: what was said to the task meanwhile, oldest first."""
-
-
-# CodingTask
-
-
-class ChatMessage(_Wire):
+class ChatMessage(Wire):
     """A message as a chat model takes it."""
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-class Task(_Wire):
-    """The input of `run_task`: whose turn it works on, and the tasks that must be over first."""
+class HistoryEntry(Wire):
+    """One entry of `get_history`: a chat message and the turn that it belongs to."""
 
-    session: str
+    role: Literal["user", "assistant"]
+    content: str
     turn: TurnNumber
-    waits_for: list[InvocationId] = []
 
 
-class StartTask(_Wire):
-    """The input of `start_task`: the task, and the message that asks for it."""
+class TurnRef(Wire):
+    """A turn and its task, for who asks whether it is over."""
 
-    task: Task
-    message_id: InvocationId
-
-
-class Brief(_Wire):
-    """What a task works on: the conversation, up to and with what this turn asks for, and that
-    alone.
-    """
-
-    conversation: list[ChatMessage]
-    request: str
-
-
-class PlannedFile(_Wire):
-    """A file that the plan asks for."""
-
-    path: FilePath
-    purpose: str
-
-
-class Plan(_Wire):
-    """The model's plan. Other fields that a model adds are ignored, since models do."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    summary: str
-    files: list[PlannedFile] = Field(min_length=1, max_length=8)
-
-    def __str__(self) -> str:
-        return "\n".join([self.summary, *(f"- {file.path}: {file.purpose}" for file in self.files)])
-
-
-class FileRequest(_Wire):
-    """The input of `CodingTask.write_file`: one file of a plan."""
-
-    session: str
-    turn: TurnNumber
-    request: str
-    plan: str
-    path: FilePath
-
-
-class TaskResult(_Wire):
-    """The output of `run_task`."""
-
-    plan: str
-    answer: str
-
-
-class Watch(_Wire):
-    """The input of `watch`: whose end to report."""
-
-    session: str
     turn: TurnNumber
     task_id: InvocationId
 
 
-# Workspace and UsageMeter
+class Brief(Wire):
+    """What a session gives to a task whose time has come: the request is the last message.
+
+    Attributes:
+        hasty: the turn before was interrupted before it had anything to show.
+    """
+
+    conversation: list[ChatMessage]
+    hasty: bool = False
 
 
-class TurnRef(_Wire):
-    """A turn of the session."""
+class Task(Wire):
+    """The input of `run_task`: its brief, or the turns that it has to wait for first.
 
+    Attributes:
+        epoch: tells the session from what it was before an operator cleared it.
+    """
+
+    session: str
     turn: TurnNumber
+    epoch: str | None = None
+    brief: Brief | None = None
+    behind: list[TurnRef] = []
 
 
-class WriteFile(_Wire):
-    """A file for the draft of a turn."""
+class Result(Wire):
+    """The output of `run_task`; `steered` counts the messages that it has taken meanwhile."""
 
-    turn: TurnNumber
-    path: FilePath
-    content: str
-
-
-class Usage(_Wire):
-    """The tokens of one model call; `finished` is false where it was interrupted."""
-
-    turn: TurnNumber
-    step: str
-    prompt_tokens: Tokens
-    completion_tokens: Tokens
-    finished: bool
-
-
-class UsageTotal(_Wire):
-    """The answer to `get_usage`: the sums over all model calls of a session."""
-
-    calls: int = 0
-    interrupted_calls: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    plan: str | None
+    answer: str
+    steered: int = 0

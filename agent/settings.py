@@ -1,55 +1,106 @@
 """The agent's settings: every environment variable that it reads, in one place."""
 
 import ipaddress
-import math
-import os
-from dataclasses import dataclass, field
 from functools import cache
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-__all__ = ["Settings", "SettingsError", "settings"]
-
-_A_DAY = 86_400.0
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class SettingsError(ValueError):
     """A setting cannot be used. The message names the variable and the fix."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What the environment says.
+def _url(text: str) -> str:
+    url = urlsplit(text.strip())  # a space or a line end is easily copied along
+    if url.scheme not in ("http", "https") or not url.hostname or url.port == 0:
+        raise ValueError("is no URL; it should look like http://127.0.0.1:9070")
+    return url.geturl().rstrip("/")
 
-    Attributes:
-        api_key: `OPENAI_API_KEY`. Never printed: it is left out of this object's `repr`.
-        base_url: `OPENAI_BASE_URL`; None is OpenAI's own.
-        model: `AGENT_MODEL`.
-        host, port: `AGENT_BIND`, as `host:port`.
-        identity_keys: `AGENT_IDENTITY_KEYS`, comma-separated public keys (`publickeyv1_…`) of the
-            Restate servers that may call this agent. Empty: anyone who reaches the port may call
-            it.
-        max_attempts: `AGENT_MAX_ATTEMPTS`: how often a task is tried before Restate pauses it.
-        call_timeout: `AGENT_CALL_TIMEOUT`: the longest that a model call may take, in seconds.
-        stall_timeout: `AGENT_STALL_TIMEOUT`: the longest that a model may go without a token, in
-            seconds.
-        context_tokens: `AGENT_CONTEXT_TOKENS`: how much of the conversation the model is given.
-        cancel_timeout: `AGENT_CANCEL_TIMEOUT`: how long a cancelled task may take to end before it
-            is killed, in seconds.
-        admin_url: `RESTATE_ADMIN_URL`: Restate's admin API, which is asked to kill.
-    """
 
-    api_key: str = field(default="", repr=False)
-    base_url: str | None = None
-    model: str = "gpt-5-mini"
-    host: str = "127.0.0.1"
-    port: int = 9080
-    identity_keys: tuple[str, ...] = ()
-    max_attempts: int = 8
-    call_timeout: float = 300.0
-    stall_timeout: float = 60.0
-    context_tokens: int = 24_000
-    cancel_timeout: float = 120.0
-    admin_url: str = "http://127.0.0.1:9070"
+def _host_and_port(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise ValueError("is not host:port; for example 127.0.0.1:9080")
+    return text
+
+
+def _sendable(key: SecretStr) -> SecretStr:
+    if not all("!" <= character <= "~" for character in key.get_secret_value()):
+        raise ValueError("holds a space, a line end or a letter outside ASCII; copy the key again")
+    return key
+
+
+Url = Annotated[str, AfterValidator(_url)]
+Key = Annotated[SecretStr, AfterValidator(_sendable)]
+Address = Annotated[str, AfterValidator(_host_and_port)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _env(name: str, default: object, meaning: str) -> Any:
+    return Field(default, validation_alias=name, description=meaning)
+
+
+class Settings(BaseSettings):
+    """What the environment says; an empty variable counts as one that is not set."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
+
+    api_key: Key = _env("OPENAI_API_KEY", SecretStr(""), "the provider's key")
+    base_url: Url | None = _env("OPENAI_BASE_URL", None, "a provider other than OpenAI")
+    model: str = _env("AGENT_MODEL", "gpt-5-mini", "the model's name")
+    bind: Address = _env("AGENT_BIND", "127.0.0.1:9080", "where the agent listens")
+    identity_keys: str = _env(
+        "AGENT_IDENTITY_KEYS",
+        "",
+        "public keys of the Restate servers that may call, separated by commas; required where it "
+        "listens beyond this machine",
+    )
+    max_attempts: Count = _env(
+        "AGENT_MAX_ATTEMPTS", 12, "how often a model call or a task is tried before it is paused"
+    )
+    first_token_timeout: Seconds = _env(
+        "AGENT_FIRST_TOKEN_TIMEOUT", 300, "the longest wait for the first token of an answer (s)"
+    )
+    stall_timeout: Seconds = _env(
+        "AGENT_STALL_TIMEOUT", 60, "the longest silence within an answer (s)"
+    )
+    call_timeout: Seconds = _env(
+        "AGENT_CALL_TIMEOUT", 300, "the longest that an answer may take from its first token on (s)"
+    )
+    parallel_calls: Count | None = _env(
+        "AGENT_PARALLEL_CALLS", None, "how many model calls to make at a time; if not set, all"
+    )
+    cancel_timeout: Seconds = _env(
+        "AGENT_CANCEL_TIMEOUT", 120, "how long a cancelled task may take before it is killed (s)"
+    )
+    context_tokens: Count = _env(
+        "AGENT_CONTEXT_TOKENS", 24_000, "how much of the conversation the model is given"
+    )
+    admin_url: Url = _env(
+        "RESTATE_ADMIN_URL", "http://127.0.0.1:9070", "Restate's admin API: pause, wake, kill"
+    )
+
+    @model_validator(mode="after")
+    def _guarded(self) -> "Settings":
+        host = self.bind.rpartition(":")[0].strip("[]")
+        if not self.identity_keys.strip(", ") and not is_loopback(host):
+            raise ValueError(
+                f"AGENT_BIND={self.bind} is open to other machines, so AGENT_IDENTITY_KEYS must "
+                "say whose requests to accept: give the Restate server's public key"
+            )
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own, where no proxy belongs in between."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @cache
@@ -59,79 +110,9 @@ def settings() -> Settings:
     Raises:
         SettingsError: a variable has a value that cannot be used.
     """
-    host, port = _host_and_port(os.environ.get("AGENT_BIND") or "127.0.0.1:9080")
-    identity_keys = tuple(
-        key.strip() for key in os.environ.get("AGENT_IDENTITY_KEYS", "").split(",") if key.strip()
-    )
-    if not identity_keys and not _is_loopback(host):
-        raise SettingsError(
-            f"AGENT_BIND={host}:{port} is open to other machines, so AGENT_IDENTITY_KEYS must say "
-            "whose requests to accept: give the Restate server's public key, or bind to 127.0.0.1."
-        )
-    return Settings(
-        api_key=os.environ.get("OPENAI_API_KEY", ""),
-        base_url=_url("OPENAI_BASE_URL") or None,
-        model=os.environ.get("AGENT_MODEL") or Settings.model,
-        host=host,
-        port=port,
-        identity_keys=identity_keys,
-        max_attempts=_positive_integer("AGENT_MAX_ATTEMPTS", Settings.max_attempts),
-        call_timeout=_seconds("AGENT_CALL_TIMEOUT", Settings.call_timeout),
-        stall_timeout=_seconds("AGENT_STALL_TIMEOUT", Settings.stall_timeout),
-        context_tokens=_positive_integer("AGENT_CONTEXT_TOKENS", Settings.context_tokens),
-        cancel_timeout=_seconds("AGENT_CANCEL_TIMEOUT", Settings.cancel_timeout),
-        admin_url=_url("RESTATE_ADMIN_URL", Settings.admin_url),
-    )
-
-
-def _host_and_port(bind: str) -> tuple[str, int]:
-    host, separator, port = bind.rpartition(":")
-    if not separator or not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise SettingsError(
-            f"AGENT_BIND={bind!r} is not host:port; for example AGENT_BIND=127.0.0.1:9080."
-        )
-    return host.strip("[]"), int(port)
-
-
-def _positive_integer(name: str, default: int) -> int:
-    text = os.environ.get(name) or str(default)
-    if not text.isdecimal() or int(text) < 1:
-        raise SettingsError(
-            f"{name}={text!r} is not a whole number from 1; for example {name}={default}."
-        )
-    return int(text)
-
-
-def _url(name: str, default: str = "") -> str:
-    text = os.environ.get(name) or default
-    if not text:
-        return ""
     try:
-        url = urlsplit(text)
-        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
-    except ValueError:
-        usable = False
-    if not usable:  # and not shown: it may hold a password
-        raise SettingsError(f"{name} is no URL; it should look like http://127.0.0.1:9070.")
-    return text.rstrip("/")
-
-
-def _seconds(name: str, default: float) -> float:
-    text = os.environ.get(name) or str(default)
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds <= _A_DAY:  # which nan is not either
-        raise SettingsError(
-            f"{name}={text!r} is not a number of seconds, up to a day; "
-            f"for example {name}={default:g}."
-        )
-    return seconds
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        said = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(": ".join([*map(str, first["loc"]), said])) from None

@@ -1,29 +1,47 @@
 """`UsageMeter`: the tokens that a session has spent, those of interrupted calls included."""
 
+from typing import Annotated
+
+from pydantic import Field
 from restate import ObjectContext, ObjectSharedContext, VirtualObject
 
-from agent.checked_input import checked
-from agent.contracts import Usage, UsageTotal
-from agent.retries import UNTIL_DONE
+from agent.contracts import TurnNumber, Wire, checked
+from agent.durable import THEN_KILL
 
-__all__ = ["get_usage", "record", "usage_meter"]
+Tokens = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
-usage_meter = VirtualObject("UsageMeter", invocation_retry_policy=UNTIL_DONE)
+
+class Usage(Wire):
+    """The tokens of one model call; `finished` is false where it was interrupted."""
+
+    turn: TurnNumber
+    step: str
+    prompt_tokens: Tokens
+    completion_tokens: Tokens
+    finished: bool
+
+
+class UsageTotal(Wire):
+    """The sums over all model calls of a session."""
+
+    calls: int = 0
+    interrupted_calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+usage_meter = VirtualObject("UsageMeter", invocation_retry_policy=THEN_KILL)
 
 
 @usage_meter.handler(invocation_context_managers=checked(Usage))
 async def record(ctx: ObjectContext, usage: Usage) -> None:
-    """Add one model call. Told one-way: the tokens are spent, also by a task that is cancelled."""
+    """Add one model call. Told one-way: the tokens are spent, whatever becomes of the task."""
     total = await ctx.get("total", type_hint=UsageTotal) or UsageTotal()
-    ctx.set(
-        "total",
-        UsageTotal(
-            calls=total.calls + 1,
-            interrupted_calls=total.interrupted_calls + (not usage.finished),
-            prompt_tokens=total.prompt_tokens + usage.prompt_tokens,
-            completion_tokens=total.completion_tokens + usage.completion_tokens,
-        ),
-    )
+    total.calls += 1
+    total.interrupted_calls += not usage.finished
+    total.prompt_tokens += usage.prompt_tokens
+    total.completion_tokens += usage.completion_tokens
+    ctx.set("total", total)
 
 
 @usage_meter.handler(kind="shared")
