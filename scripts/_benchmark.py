@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> int:
     from tests.benchmark.options import parse
 
     parse(arguments)  # help and mistakes end here, before anything is set up
-    os.environ["RESTATE_MODE"] = "embedded"  # the server's memory is to be seen
+    os.environ["RESTATE_MODE"] = "embedded"  # as the benchmark starts it
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for the table
         _setup.ensure()
     _setup.become("tests.benchmark", *arguments)

@@ -1,27 +1,13 @@
-"""Percentiles, tables, and what a reader must know of the machine."""
+"""Tables, and what a reader must know of the machine."""
 
 from __future__ import annotations
 
-import math
 import os
 import platform
-from collections.abc import Sequence
 
 from tabulate import tabulate
 
 from tests.stack import Stack
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The nearest rank: the smallest value that `share` of all values do not exceed."""
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
-
-
-def percentiles(seconds: Sequence[float]) -> str:
-    """p50 / p95 / p99 in ms."""
-    if not seconds:
-        return "–"
-    return " / ".join(f"{percentile(seconds, p) * 1000:,.0f}" for p in (0.5, 0.95, 0.99))
 
 
 def markdown(rows: list[dict[str, str]], *, names: int = 1) -> str:

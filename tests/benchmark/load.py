@@ -1,164 +1,140 @@
-"""`load`: interrupt 1 to 1,000 sessions at once, the naive pattern for comparison."""
+"""`load`: what an interruption costs with this agent, as a multiple of the plain pattern."""
 
 from __future__ import annotations
 
-import asyncio
-import time
+import statistics
+import sys
 from collections.abc import Callable, Sequence
 
-from tests.benchmark.figures import conditions, markdown, percentiles
-from tests.benchmark.level import Level, Result, run_level
-from tests.benchmark.patterns import Pattern, agent_of, start_naive
-from tests.stack import Stack
+import httpx
 
-_FIRST_TOKEN_SECONDS = 0.05
-_FASTEST_STREAM = 20.0  # tokens per second
-_BUSY = 0.9  # of one core: a Python process that is busier than that makes others wait
+from tests.benchmark.figures import conditions, markdown
+from tests.benchmark.interruptions import Pattern, Run, run
+from tests.stack import Stack
+from workbench import process
+from workbench.home import REPOSITORY
+from workbench.ports import free_port
+
+_FIRST_TOKEN_SECONDS = 0.02
+
+NAIVE = Pattern("naive", agent="NaiveAgent")
+PLAIN = Pattern("plain", agent="PlainAgent")
+OURS = Pattern("this agent", agent="CodingAgent")
 
 
 def measure(
     stack: Stack,
-    *,
     sessions: Sequence[int],
-    rounds: int,
-    seconds: float,
-    tokens_per_second: float,
+    runs: int,
+    rounds: int | None,
     progress: Callable[[str], None],
-) -> list[Result]:
-    """Run every level with both patterns, one after the other."""
-    stack.model.set(tokens_per_second=_FASTEST_STREAM, first_token_seconds=_FIRST_TOKEN_SECONDS)
-    naive, ours = start_naive(stack), agent_of(stack)
-    for pattern in (naive, ours):
-        progress(f"{pattern.name}: warming up")
-        asyncio.run(run_level(stack, pattern, Level(2, 3, seconds, _FASTEST_STREAM)))
-    runs = [(pattern, count) for count in sessions for pattern in (naive, ours)]
-    return [
-        _run(
-            stack,
-            pattern,
-            Level(
-                sessions=count,
-                rounds=rounds,
-                seconds=seconds,
-                tokens_per_second=min(_FASTEST_STREAM, tokens_per_second / count),
-                to_be_ended=number < len(runs),
-            ),
-            progress,
-        )
-        for number, (pattern, count) in enumerate(runs, start=1)
-    ]
+) -> list[Run]:
+    """At each level one run of the naive pattern, then `runs` pairs of plain and this agent."""
+    _start_plain_agent(stack)
+    stack.model.set(first_token_seconds=_FIRST_TOKEN_SECONDS)
+    progress("warming up")
+    for pattern in (NAIVE, PLAIN, OURS):
+        run(stack, pattern, sessions=2, rounds=4, tokens_per_second=20)
+    results = []
+    for count in sessions:
+        each = rounds or max(2, min(60, 160 // count))
+        pace = min(20, 500 / count)  # what the model can do, and no plan is complete too soon
+        progress(f"{count:,} sessions, {each} interruptions each …")
+        for pattern in (NAIVE, *(PLAIN, OURS) * runs):
+            result = run(stack, pattern, sessions=count, rounds=each, tokens_per_second=pace)
+            results.append(result)
+            progress(
+                f"  {pattern.name}: first request after {1000 * _p50(result):.0f} ms, "
+                f"{_per_second(result):.1f} interruptions/s, {result.missed} missed"
+            )
+    return results
 
 
-def _run(stack: Stack, pattern: Pattern, level: Level, progress: Callable[[str], None]) -> Result:
-    began = time.monotonic()
-    stack.model.set(tokens_per_second=level.tokens_per_second)
-    progress(f"{pattern.name}: {level.sessions:,} sessions …")
-    result = asyncio.run(run_level(stack, pattern, level))
-    progress(
-        f"{pattern.name}: {level.sessions:,} sessions, {len(result.accepted):,} interruptions, "
-        f"{result.missed:,} missed, {result.errors.total()} errors; "
-        f"{time.monotonic() - began:.0f} s with opening and ending"
+def _start_plain_agent(stack: Stack) -> None:
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    running = process.start(
+        "plain",
+        [sys.executable, "-m", "tests.benchmark.plain_agent", str(port)],
+        env={"OPENAI_BASE_URL": stack.model.base_url},
+        cwd=REPOSITORY,
     )
-    for error, count in result.errors.most_common(3):
-        progress(f"  {count:,} × {error}")
-    return result
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{url}/health", trust_env=False, verify=False).is_success
+        except httpx.TransportError:
+            return False
+
+    running.wait_ready(answers)
+    stack.admin.register(url)
 
 
-def failed(results: list[Result]) -> bool:
-    """Whether the agent had errors or missed an interruption."""
-    ours = [result for result in results if result.pattern.stops]
-    return any(result.errors or result.missed for result in ours)
+def failed(results: list[Run]) -> bool:
+    """Whether the agent missed an interruption."""
+    return any(result.missed for result in results if result.pattern is OURS)
 
 
-def report(stack: Stack, results: list[Result]) -> str:
+def report(stack: Stack, results: list[Run]) -> str:
     """The results in Markdown."""
-    errors = [
-        f"- {_name(result)}: {count} × {error}"
-        for result in results
-        for error, count in result.errors.items()
-    ]
-    return "\n".join(
-        [
-            "# Interruptions under load",
-            "",
-            f"{conditions(stack)} Server, agent, model and client share the machine. The "
-            f"model takes {_FIRST_TOKEN_SECONDS * 1000:.0f} ms for a first token. Each session "
-            "interrupts its task as soon as that is on record.",
-            "",
-            markdown([_speed(result) for result in results], names=2),
-            "",
-            "ms are p50 / p95 / p99 from the moment the interrupting message is sent: until it is "
-            "answered; until the old task's invocation is completed "
-            "(`sys_invocation.completed_at`, of tasks that were cancelled; the answer also holds "
-            "what comes after); until the model streams the new task's first token (its own "
-            "record).",
-            "",
-            markdown([_correctness(result) for result in results], names=2),
-            "",
-            "missed: the old task was still being answered by the model when the new one got its "
-            "first token. Tokens: those that the old task got after the new message was answered, "
-            "until the level's end, mean per interruption. Failed attempts: invocations of which "
-            "one failed, and Restate made another. Errors: what a client or the model saw of it, "
-            "or a task that ended by itself.",
-            "",
-            markdown([_cost(result) for result in results], names=2),
-            "",
-            "MB: resident set size at the end of the level, in the order of the levels. Cores: "
-            "CPU time over the rounds, 1.00 is one core.",
-            *_bottlenecks(results),
-            *(["", "Errors:", "", *errors] if errors else []),
-            "",
-        ]
-    )
+    levels = list(dict.fromkeys(result.sessions for result in results))
+    failed_attempts = stack.count("sys_journal_events", "event_type = 'TransientError'")
+    rows = [_row(results, count, each) for count in levels for each in (NAIVE, PLAIN, OURS)]
+    return f"""# Interruptions under load
+
+{conditions(stack)} Server, agents, model and client share the machine. \
+The model takes {1000 * _FIRST_TOKEN_SECONDS:.0f} ms for a first token; each session interrupts \
+its task when that has come. Attempts that failed: {failed_attempts}.
+
+{markdown([_ratios(results, count) for count in levels])}
+
+This agent / plain: min / median / max of the pairs of runs, which took turns.
+
+{markdown(rows, names=2)}
+
+First request: from sending the interrupting message to the arrival of the new task's first \
+request at the model (its own record). Missed: the model was still answering the old task when the \
+new one got its first token. Tokens: those that the old task got after the new message was \
+answered, mean per interruption.
+"""
 
 
-def _name(result: Result) -> str:
-    return f"{result.level.sessions:,} sessions, {result.pattern.name}"
+def _ratios(results: list[Run], sessions: int) -> dict[str, str]:
+    plain, ours = _runs(results, sessions, PLAIN), _runs(results, sessions, OURS)
 
+    def ratio(of: Callable[[Run], float]) -> str:
+        found = [of(b) / of(a) for a, b in zip(plain, ours, strict=True)]
+        return f"{min(found):.2f} / {statistics.median(found):.2f} / {max(found):.2f}"
 
-def _head(result: Result) -> dict[str, str]:
-    return {"sessions": f"{result.level.sessions:,}", "pattern": result.pattern.name}
-
-
-def _speed(result: Result) -> dict[str, str]:
     return {
-        **_head(result),
-        "interruptions": f"{len(result.accepted):,}",
-        "per second": f"{len(result.accepted) / result.seconds:,.1f}",
-        "accepted, ms": percentiles(result.accepted),
-        "old task over, ms": percentiles(result.cancelled),
-        "new first token, ms": percentiles(result.first_token),
+        "sessions": f"{sessions:,}",
+        "first request (p50)": ratio(_p50),
+        "interruptions/s": ratio(_per_second),
     }
 
 
-def _correctness(result: Result) -> dict[str, str]:
-    count = max(1, len(result.accepted))
+def _row(results: list[Run], sessions: int, pattern: Pattern) -> dict[str, str]:
+    runs = _runs(results, sessions, pattern)
+    milliseconds = [1000 * each for result in runs for each in result.first_request]
+    count = len(milliseconds)
     return {
-        **_head(result),
-        "interruptions": f"{len(result.accepted):,}",
-        "missed": f"{result.missed:,} ({result.missed / count:.0%})",
-        "tokens/s per stream": f"{result.level.tokens_per_second:g}",
-        "tokens after acceptance": f"{result.late_tokens / count:,.2f}",
-        "failed attempts": f"{result.failed_attempts:,}",
-        "errors": f"{result.errors.total():,}",
+        "sessions": f"{sessions:,}",
+        "pattern": pattern.name,
+        "interruptions": f"{count:,}",
+        "first request, ms (p50)": f"{statistics.median(milliseconds):,.0f}",
+        "(p95)": f"{statistics.quantiles(milliseconds, n=20)[-1]:,.0f}",
+        "interruptions/s": f"{count / sum(result.seconds for result in runs):,.1f}",
+        "missed": f"{sum(result.missed for result in runs) / count:.0%}",
+        "tokens after acceptance": f"{sum(result.late_tokens for result in runs) / count:.2f}",
     }
 
 
-def _cost(result: Result) -> dict[str, str]:
-    return {
-        **_head(result),
-        "agent, MB": f"{result.memory['agent']:,.0f}",
-        "server, MB": f"{result.memory['server']:,.0f}",
-        **{f"{name}, cores": f"{cores:.2f}" for name, cores in result.cores.items()},
-    }
+def _runs(results: list[Run], sessions: int, pattern: Pattern) -> list[Run]:
+    return [each for each in results if (each.sessions, each.pattern) == (sessions, pattern)]
 
 
-def _bottlenecks(results: list[Result]) -> list[str]:
-    """Which single-threaded processes had no time left, for which level."""
-    found = [
-        f"- {_name(result)}: the {name} used {result.cores[name]:.0%} of the one core it can use."
-        for result in results
-        for name in ("agent", "model", "client")
-        if result.cores[name] > _BUSY
-    ]
-    return ["", "Bottlenecks:", "", *found] if found else []
+def _p50(result: Run) -> float:
+    return statistics.median(result.first_request)
+
+
+def _per_second(result: Run) -> float:
+    return len(result.first_request) / result.seconds

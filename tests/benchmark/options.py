@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
-from pathlib import Path
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -18,36 +16,31 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
     load = commands.add_parser(
         "load",
-        help="interrupt many sessions at once, the naive pattern for comparison",
+        help="what an interruption costs, as a multiple of the plain pattern",
         description="Sessions side by side interrupt their task again and again, each as soon as "
-        "the task's first token has been streamed. Exits with 1 if there was an error or if the "
-        "agent missed an interruption.",
+        "the task's first token has been streamed; runs of this agent and of the plain pattern "
+        "take turns. Exits with 1 if a message failed or if the agent missed an interruption.",
     )
     load.add_argument(
         "--sessions",
         type=_counts,
-        default=[1, 10, 100, 1000],
+        default=[1, 20, 100],
         metavar="N,N,…",
-        help="sessions at once, one level after the other (default: 1,10,100,1000)",
+        help="sessions at once, one level after the other (default: 1,20,100)",
+    )
+    load.add_argument(
+        "--runs",
+        type=_count,
+        default=5,
+        metavar="N",
+        help="of both patterns at each level (default: %(default)s)",
     )
     load.add_argument(
         "--rounds",
         type=_count,
-        default=20,
-        help="interruptions per session at most (default: %(default)s)",
-    )
-    load.add_argument(
-        "--seconds",
-        type=_positive,
-        default=8.0,
-        help="begin no round later than this, from the third on (default: %(default)g)",
-    )
-    load.add_argument(
-        "--tokens-per-second",
-        type=_positive,
-        default=500.0,
-        help="of all sessions of a level together, and 20 at most for each: no plan may be "
-        "finished before its task is interrupted (default: %(default)g)",
+        metavar="N",
+        help="interruptions per session and run (default: 60, but 160 of all sessions together, "
+        "and 2 at least)",
     )
 
     long_session = commands.add_parser(
@@ -57,9 +50,6 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "above 1.2.",
     )
     long_session.add_argument("--turns", type=_turns, default=1000, help="default: %(default)s")
-
-    for command in (load, long_session):
-        command.add_argument("--output", type=Path, metavar="FILE", help="write the table here too")
     return parser.parse_args(arguments)
 
 
@@ -83,13 +73,3 @@ def _turns(text: str) -> int:
             f"{turns} turns are too few to compare: it takes {_LEAST_TURNS}"
         )
     return turns
-
-
-def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return number

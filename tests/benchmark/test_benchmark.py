@@ -5,49 +5,34 @@ import re
 import signal
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.benchmark import load, long_session
-from tests.benchmark.level import tokens_after
 from tests.stack import Stack
-from workbench.model import ModelRequest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_load(own_stack: Stack) -> None:
     lines: list[str] = []
-    results = load.measure(
-        own_stack,
-        sessions=[1, 3],
-        rounds=2,
-        seconds=1,
-        tokens_per_second=60,
-        progress=lines.append,
-    )
+    results = load.measure(own_stack, [1, 3], runs=2, rounds=2, progress=lines.append)
     text = load.report(own_stack, results)
 
-    assert [len(result.accepted) for result in results] == [2, 2, 6, 6]
-    naive, ours = results[0::2], results[1::2]
+    order = [load.NAIVE, load.PLAIN, load.OURS, load.PLAIN, load.OURS]
+    assert [result.pattern for result in results] == order * 2
+    assert [len(result.first_request) for result in results] == [2] * 5 + [6] * 5
     assert not load.failed(results)
-    assert [result.late_tokens for result in ours] == [0, 0]
     for result in results:
-        assert (result.errors, result.failed_attempts) == (Counter(), 0)
-        assert all(seconds > 0 for seconds in result.accepted)
-        assert max(result.cores.values()) < os.cpu_count()
-        assert min(result.memory.values()) > 10
-    for result in ours:  # the new task begins when the old one is over
-        assert len(result.cancelled) == len(result.first_token) == len(result.accepted)
-        assert max(result.cancelled) <= max(result.accepted)
-    # Its second interruption finds nothing to cancel; see tests/lessons/test_naive_pattern.py.
-    assert all(result.missed for result in naive)
-    assert sum(result.late_tokens for result in naive) > 0
-    assert re.search(r"^\| 3 +\| naive +\| +6 \|", text, re.MULTILINE)
-    assert "\nErrors:\n" not in text
-    assert any(line.startswith("naive: 3 sessions, 6 interruptions") for line in lines)
+        assert min(result.first_request) > 0
+        # Its second interruption finds nothing to cancel.
+        assert result.missed == (result.sessions if result.pattern is load.NAIVE else 0)
+        assert (result.late_tokens > 0) == (result.pattern is load.NAIVE)
+    assert re.search(r"^\| 3 +\|( +\d+\.\d\d / \d+\.\d\d / \d+\.\d\d \|){2}$", text, re.MULTILINE)
+    assert re.search(r"^\| 3 +\| this agent +\| +12 \|.* 0% \| +0.00 \|$", text, re.MULTILINE)
+    assert "Attempts that failed: 0." in text
+    assert "3 sessions, 2 interruptions each …" in lines
 
 
 def test_long_session(own_stack: Stack) -> None:
@@ -68,26 +53,6 @@ def test_long_session(own_stack: Stack) -> None:
     assert long_session.failed(costs)
     assert "against the full window: " in text
     assert "(more than 1.2)" in text
-
-
-@pytest.mark.parametrize(
-    ("moment", "tokens"), [(9.0, 5), (10.0, 4), (10.5, 4), (11.0, 3), (13.9, 1), (14.0, 0), (15, 0)]
-)
-def test_tokens_after_a_moment(moment: float, tokens: int) -> None:
-    call = ModelRequest(
-        number=1,
-        label="session/1/plan",
-        step="plan",
-        status="hung up",
-        http_status=200,
-        prompt_tokens=1,
-        completion_tokens=5,  # at 10, 11, 12, 13, 14
-        started_at=9.5,
-        first_token_at=10.0,
-        last_token_at=14.0,
-        ended_at=14.5,
-    )
-    assert tokens_after(call, moment) == tokens
 
 
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
