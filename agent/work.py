@@ -6,6 +6,7 @@ plan ── write_file, one per file, in parallel ── review ── commit
 import ast
 import re
 import warnings
+from typing import Any
 
 import json_repair
 from pydantic import BaseModel, Field, ValidationError, field_validator
@@ -42,7 +43,7 @@ _ASKED_AGAIN = 2
 
 class PlannedFile(BaseModel):
     path: FilePath
-    purpose: str = ""
+    purpose: str | None = None
 
     @field_validator("path", mode="before")
     @classmethod
@@ -51,7 +52,7 @@ class PlannedFile(BaseModel):
 
 
 class Plan(BaseModel):
-    summary: str = ""
+    summary: str | None = None
     files: list[PlannedFile] = Field(max_length=8)
 
     @field_validator("files")
@@ -65,7 +66,8 @@ class Plan(BaseModel):
         return files
 
     def __str__(self) -> str:
-        return "\n".join([self.summary, *(f"- {file.path}: {file.purpose}" for file in self.files)])
+        files = [f"- {file.path}: {file.purpose or ''}" for file in self.files]
+        return "\n".join([self.summary or "", *files])
 
 
 _PLAN_SCHEMA = Plan.model_json_schema()
@@ -194,27 +196,25 @@ def read_plan(reply: str) -> Plan:
     Raises:
         ValidationError: there is none, or it cannot be carried out.
     """
-    found: object = reply
-    for _ in range(2):  # some wrap the object into a string
-        try:
-            found = json_repair.loads(found[:100_000]) if isinstance(found, str) else found
-        except (ValueError, RecursionError):
-            found = None
-    while isinstance(found, list):  # of several the last that is a plan, or looks like one
-        found = next((each for each in reversed(found) if isinstance(each, dict)), None)
-    if isinstance(found, dict) and "files" not in found:
-        inner = [value for value in found.values() if isinstance(value, dict)]
-        found = next((value for value in inner if "files" in value), found)
-    if isinstance(found, dict) and isinstance(found.get("files"), list):
-        found["files"] = [{"path": f} if isinstance(f, str) else f for f in found["files"]]
-    return Plan.model_validate(_without_nulls(found))
+    try:
+        found = _plan_in(json_repair.loads(reply[:100_000]))
+    except (ValueError, RecursionError):
+        found = None
+    files = found.get("files") if found else None
+    if found and isinstance(files, list):
+        found["files"] = [{"path": file} if isinstance(file, str) else file for file in files]
+    return Plan.model_validate(found)
 
 
-def _without_nulls(found: object) -> object:
-    """What a model leaves open is as good as left out."""
-    if isinstance(found, dict):
-        return {key: _without_nulls(value) for key, value in found.items() if value is not None}
-    return [_without_nulls(each) for each in found] if isinstance(found, list) else found
+def _plan_in(said: Any, depth: int = 3) -> dict[str, Any] | None:
+    """The last object that looks like a plan; some wrap it into another, or into a string."""
+    if isinstance(said, str) and depth:
+        return _plan_in(json_repair.loads(said), depth - 1)
+    if isinstance(said, dict) and "files" in said:
+        return said
+    inner = said.values() if isinstance(said, dict) else said if isinstance(said, list) else []
+    found = [_plan_in(each, depth - 1) for each in inner] if depth else []
+    return next(filter(None, reversed(found)), None)
 
 
 def read_file(reply: str, path: str) -> str:
