@@ -54,7 +54,7 @@ def _stages(home: Path, pytest_arguments: list[str]) -> dict[str, list[str | Pat
         "types": ["mypy"],
         "tests": [
             # Tests wait more than they compute, each worker with servers of its own.
-            *("pytest", "-n", "3", "--dist", "worksteal", "--basetemp", home / "pytest"),
+            *("pytest", "-n", "3", "--dist", "loadgroup", "--basetemp", home / "pytest"),
             *pytest_arguments,
         ],
         "series": [

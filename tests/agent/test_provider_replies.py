@@ -40,7 +40,10 @@ FULL_SIZE = bool(os.environ.get("PROVIDER_REPLIES_FULL_SIZE"))
 CASES, ENVS = load()
 KEY = "sk-canary-0b5f2d"
 
-pytestmark = pytest.mark.timeout(400 if FULL_SIZE else 120)
+pytestmark = [
+    pytest.mark.timeout(400 if FULL_SIZE else 240),
+    pytest.mark.xdist_group("provider replies"),  # one worker sends all of them
+]
 
 
 @dataclass
