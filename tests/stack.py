@@ -4,8 +4,10 @@ tests see them.
 
 from __future__ import annotations
 
+import sys
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from workbench import (
@@ -14,11 +16,14 @@ from workbench import (
     Ingress,
     Restate,
     ScriptedModel,
+    process,
     start_agent,
     start_model,
     start_restate,
     wait_until,
 )
+from workbench.agent_process import _environment, _port
+from workbench.home import REPOSITORY, home
 from workbench.ingress import IngressError
 from workbench.model import ModelRequest
 
@@ -31,6 +36,45 @@ def _silent(*_: object) -> None:
     pass
 
 
+class OtherAgent(AgentProcess):
+    """An agent with other work than its own: `python -m tests.agent.other_agent WORK`."""
+
+    work = "held"
+
+    def _launch(self) -> process.Running:
+        command = [sys.executable, "-m", "tests.agent.other_agent", self.work]
+        extra = {"port": self._port}
+        return process.start(self.name, command, env=self._env, extra=extra, cwd=REPOSITORY)
+
+    @classmethod
+    def started(
+        cls, work: str, restate: Restate, model: Any, *, name: str = "agent", **env: str
+    ) -> OtherAgent:
+        port = _port(name, restate)
+        env = {"HOLDS": str(home()), **env}
+        agent = cls(name, restate, port, _environment(restate, model, port, env))
+        agent.work = work
+        agent.start()
+        return agent
+
+
+@dataclass
+class Hold:
+    """A place in the work of a session where it waits, deaf, until the hold is opened."""
+
+    file: Path
+
+    def __post_init__(self) -> None:
+        self.file.touch()
+
+    def wait_reached(self) -> None:
+        reached = self.file.with_name(f"{self.file.name}.reached")
+        wait_until(reached.exists, what=f"{reached.name}")
+
+    def open(self) -> None:
+        self.file.unlink()
+
+
 @dataclass
 class Stack:
     restate: Restate
@@ -38,17 +82,28 @@ class Stack:
     agent: AgentProcess
     admin: Admin
     ingress: Ingress
+    holds: Path = field(default_factory=home)
+    """The folder of the holds of its sessions."""
 
     @staticmethod
-    def start(*, max_attempts: int | None = None, env: dict[str, str] | None = None) -> Stack:
-        """Start all of it; `max_attempts` and `env` are the agent's, where its defaults will not
+    def start(
+        *,
+        max_attempts: int | None = None,
+        work: str | None = None,
+        env: dict[str, str] | None = None,
+    ) -> Stack:
+        """Start all of it; `max_attempts`, `work` and `env` are the agent's, where its own will not
         do.
         """
         restate = start_restate("embedded")
         model = start_model(tokens_per_second=_SLOW, first_token_seconds=0.02)
         assert isinstance(model, ScriptedModel)
         attempts = {} if max_attempts is None else {"AGENT_MAX_ATTEMPTS": str(max_attempts)}
-        agent = start_agent(restate, model, env={**attempts, **(env or {})})
+        env = {**attempts, **(env or {})}
+        if work:
+            agent: AgentProcess = OtherAgent.started(work, restate, model, **env)
+        else:
+            agent = start_agent(restate, model, env=env)
         stack = Stack(
             restate, model, agent, Admin(restate, echo=_silent), Ingress(restate, echo=_silent)
         )
@@ -58,7 +113,10 @@ class Stack:
     def restart_agent(self, **env: str) -> None:
         """Replace the agent by one with these settings."""
         self.agent.stop()
-        self.agent = start_agent(self.restate, self.model, env=env)
+        if isinstance(self.agent, OtherAgent):
+            self.agent = OtherAgent.started(self.agent.work, self.restate, self.model, **env)
+        else:
+            self.agent = start_agent(self.restate, self.model, env=env)
         self.admin.register(self.agent.uri, force=True)
 
     def session(self) -> Session:
@@ -149,17 +207,9 @@ class Session:
 
         wait_until(streaming, what=f"{calls} {step} call(s) of turn {turn} to stream")
 
-    def block_workspace(self) -> str:
-        """Crash the agent and leave an invocation, paused by hand, that holds the workspace's key:
-        the id to resume. Nothing can be rolled back or committed till then.
-        """
-        self.stack.agent.kill()
-        blocker = self.stack.ingress.send("Workspace", "rollback", {"turn": 99}, key=self.key)
-        self.stack.admin.wait_for(blocker, "backing-off")
-        self.stack.admin.pause(blocker)
-        self.stack.admin.wait_for(blocker, "paused")
-        self.stack.agent.start()
-        return blocker
+    def hold(self, place: str) -> Hold:
+        """Have this session's work wait at a place of `tests/agent/other_work/held.py`."""
+        return Hold(self.stack.holds / f"{self.key}.{place}")
 
     def wait_no_draft(self) -> None:
         """Wait until the workspace holds no draft."""

@@ -2,6 +2,8 @@
 in a journal is done again.
 """
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.stack import Session, Stack
@@ -31,49 +33,50 @@ def _answered(session: Session) -> int:
 
 
 @pytest.mark.parametrize("step", ["plan", "write", "review"])
-def test_the_agent_is_killed(own_stack: Stack, step: str) -> None:
-    session = own_stack.session()
+def test_the_agent_is_killed(held: Stack, step: str) -> None:
+    session = held.session()
     session.message()
     session.wait_streaming(1, step)
     journaled = _journaled(session)
-    own_stack.agent.kill()
+    held.agent.kill()
     answered = _answered(session)
-    own_stack.agent.start()
+    held.agent.start()
     _assert_finished_once(session, journaled=journaled, answered=answered)
 
 
 @pytest.mark.parametrize("step", ["plan", "write"])
-def test_the_server_is_killed(own_stack: Stack, step: str) -> None:
-    session = own_stack.session()
+def test_the_server_is_killed(held: Stack, step: str) -> None:
+    session = held.session()
     session.message()
     session.wait_streaming(1, step)
     journaled = _journaled(session)
-    own_stack.restate.kill()
+    held.restate.kill()
     answered = _answered(session)
     back = start_restate("embedded")
-    assert back.ingress_url == own_stack.restate.ingress_url
+    assert back.ingress_url == held.restate.ingress_url
     _assert_finished_once(session, journaled=journaled, answered=answered)
 
 
-def test_the_agent_is_killed_in_the_middle_of_an_interruption(own_stack: Stack) -> None:
-    session = own_stack.session()
+def test_the_agent_is_killed_in_the_middle_of_an_interruption(held: Stack) -> None:
+    session = held.session()
     first = session.message()["task_id"]
     session.wait_streaming(1, "write")
-    own_stack.agent.kill()
-    waiting = own_stack.ingress.send(
+    held.agent.kill()
+    waiting = held.ingress.send(
         "CodingAgent", "message", {"content": "Write it with Flask"}, key=session.key
     )
-    own_stack.agent.start()
-    own_stack.admin.wait_for(waiting, "completed", timeout=40)
+    held.agent.start()
+    held.admin.wait_for(waiting, "completed", timeout=40)
     assert session.wait_idle(timeout=40)["status"] == "completed"
     assert session.statuses() == ["interrupted", "completed"]
     assert session.turns()[0]["task_id"] == first
     assert not session.has_draft()
 
 
-def test_the_task_is_paused_before_its_cancellation_reaches_it(own_stack: Stack) -> None:
-    stack = own_stack
-    stack.restart_agent(AGENT_MAX_ATTEMPTS="2")
+def test_the_task_is_paused_before_its_cancellation_reaches_it(
+    restarted: Callable[..., Stack],
+) -> None:
+    stack = restarted(AGENT_MAX_ATTEMPTS="2")
     session = stack.session()
     first = session.message()["task_id"]
     session.wait_streaming(1, "plan")

@@ -28,9 +28,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from agent.contracts import TurnNumber, UsageTotal
-from agent.turns import TurnRecord
-from agent.workspace import Draft
+from agent.contracts import InvocationId
+from agent.turns import Session, TurnRecord
+from agent.usage_meter import UsageTotal
+from agent.workspace import Draft, Fence
 from tests.stack import Stack
 from workbench import wait_until
 
@@ -47,6 +48,13 @@ _SETTINGS = settings(
 _RUN = uuid.uuid4().hex[:8]
 _SESSIONS = [f"fuzz {_RUN}", f"fuzz/{_RUN}/☃", f"fuzz%2F{_RUN}", f"\"{_RUN}'\\", f"..{_RUN}?#"]
 
+_FEW: dict[str, list[Any]] = {
+    "session": _SESSIONS,
+    "turn": [1, 2, 3, 2**31 - 1],
+    "path": ["a.py", "b/c.py"],  # which paths are taken a schema cannot say
+    "paths": [None, [], ["a.py"]],
+}
+
 _SHAPES = [
     not_a_server_error,
     status_code_conformance,
@@ -60,13 +68,12 @@ _FITS = {
 }
 
 _STATE: dict[tuple[str, str], TypeAdapter[Any]] = {
-    ("CodingAgent", "newest_turn"): TypeAdapter(TurnNumber),
-    ("CodingAgent", "open_turns"): TypeAdapter(list[TurnNumber]),
+    ("CodingAgent", "session"): TypeAdapter(Session),
     ("CodingAgent", "turn"): TypeAdapter(TurnRecord),
+    ("CodingAgent", "changed_by"): TypeAdapter(InvocationId),
     ("UsageMeter", "total"): TypeAdapter(UsageTotal),
-    ("Workspace", "newest_turn"): TypeAdapter(TurnNumber),
     ("Workspace", "draft"): TypeAdapter(Draft),
-    ("Workspace", "barred_turns"): TypeAdapter(list[TurnNumber]),
+    ("Workspace", "fence"): TypeAdapter(Fence),
     ("Workspace", "files"): TypeAdapter(dict[str, str]),
 }
 
@@ -98,13 +105,17 @@ def document(stack: Stack, service: str, mode: GenerationMode) -> dict[str, Any]
     if "run_taskRequest" in schemas:
         # These name invocations. An id of the right form that the server cannot decode makes it
         # refuse the attempt, and the attempt is made again, until the task is paused.
-        schemas["run_taskRequest"]["properties"]["waits_for"] = {"const": []}
+        schemas["run_taskRequest"]["properties"]["behind"] = {"const": []}
+        # Without a brief one waits for it, for ten minutes; and nobody gives an empty one.
+        schemas["run_taskRequest"]["required"].append("brief")
+        brief = schemas["run_taskRequest"]["properties"]["brief"]
+        schemas["run_taskRequest"]["properties"]["brief"] = brief["anyOf"][0]
     if mode is GenerationMode.POSITIVE:
         if "key" in parameters:
             parameters["key"]["schema"] = {"enum": _SESSIONS}
         for schema, body in schemas.items():
             fields = body.get("properties", {}) if schema.endswith("Request") else {}
-            for name, few in (("session", _SESSIONS), ("turn", [1, 2, 3, 2**31 - 1])):
+            for name, few in _FEW.items():
                 if name in fields:
                     fields[name] = {"enum": few}
     return document

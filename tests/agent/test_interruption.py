@@ -3,6 +3,7 @@ leaves nothing.
 """
 
 import itertools
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -44,6 +45,7 @@ def test_no_token_is_generated_after_the_interruption(stack: Stack, step: str) -
     session = stack.session()
     session.message()
     session.wait_streaming(1, step)
+    asked = time.time()
     session.message("Write it with Flask")
     # The old tree is over when the message is accepted, and so are its streams.
     old = session.requests(1)
@@ -52,7 +54,9 @@ def test_no_token_is_generated_after_the_interruption(stack: Stack, step: str) -
     session.wait_idle()
     assert [request.completion_tokens for request in session.requests(1)] == sent
     new = session.requests(2)
-    assert max(r.last_token_at or 0 for r in old) <= min(r.started_at for r in new)
+    last = max(r.last_token_at or 0 for r in old)
+    assert last - asked < 1  # some 20 ms where the machine has nothing else to do
+    assert last <= min(r.started_at for r in new)
 
 
 def test_the_whole_tree_is_over_before_the_next_begins(stack: Stack) -> None:
@@ -92,16 +96,6 @@ def test_ten_messages_at_once(stack: Stack) -> None:
     assert not session.has_draft()
 
 
-def test_ten_messages_one_after_the_other(stack: Stack) -> None:
-    session = stack.session()
-    for number in range(10):
-        session.message(f"Write a to-do CLI, version {number}")
-        session.wait_streaming(number + 1, "plan", tokens=1)
-    session.wait_idle()
-    assert session.statuses() == ["interrupted"] * 9 + ["completed"]
-    _assert_never_two_at_work(session, turns=10)
-
-
 def _assert_never_two_at_work(session: Session, *, turns: int) -> None:
     spans = [
         (min(r.started_at for r in requests), max(r.ended_at or 0 for r in requests))
@@ -110,15 +104,6 @@ def _assert_never_two_at_work(session: Session, *, turns: int) -> None:
     ]
     assert spans, "the model has seen no request"
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
-
-
-def test_a_message_after_the_answer_interrupts_nothing(stack: Stack) -> None:
-    session = stack.session()
-    session.message()
-    session.wait_idle()
-    assert session.message("Write it with Flask")["interrupted"] is None
-    session.wait_idle()
-    assert session.statuses() == ["completed", "completed"]
 
 
 def test_stop(stack: Stack) -> None:
@@ -130,31 +115,6 @@ def test_stop(stack: Stack) -> None:
     assert session.statuses() == ["interrupted"]
     assert session.stop() is None
     assert session.files() == {}
-
-
-def test_interrupted_tokens_are_counted(stack: Stack) -> None:
-    session = stack.session()
-    session.message()
-    session.wait_streaming(1, "plan", tokens=5)
-    session.stop()
-    wait_until(lambda: session.usage()["calls"] == 1, what="the usage to be told")
-    usage = session.usage()
-    assert usage["interrupted_calls"] == 1
-    sent = session.requests()[0].completion_tokens
-    assert 5 <= usage["completion_tokens"] <= sent
-
-
-def test_an_operator_may_cancel_twice(stack: Stack) -> None:
-    session = stack.session()
-    task = session.message()["task_id"]
-    session.wait_streaming(1, "write", calls=2)
-    stack.admin.cancel(task)
-    # In the middle of the cleanup that the first one began, unless that is over by now (409).
-    stack.admin.patch(f"/invocations/{task}/cancel", allow=(409,))
-    assert session.wait_idle()["status"] == "interrupted"
-    session.wait_no_draft()
-    assert session.files() == {}
-    assert stack.admin.wait_for(task, "completed")["completion_failure"] == "[409] cancelled"
 
 
 def test_a_late_report_touches_its_own_turn_only(stack: Stack) -> None:

@@ -50,11 +50,11 @@ def test_failed_attempts_of_an_interrupted_call_are_counted(stack: Stack) -> Non
     assert 7 + 10 <= counted <= _sent(session)
 
 
-def test_what_was_lost_with_the_server_is_counted(own_stack: Stack) -> None:
-    session = own_stack.session()
+def test_what_was_lost_with_the_server_is_counted(held: Stack) -> None:
+    session = held.session()
     session.message()
     session.wait_streaming(1, "plan", tokens=10)
-    own_stack.restate.kill()
+    held.restate.kill()
     start_restate("embedded")
     session.wait_idle(timeout=40)
     lost = [request for request in session.requests() if request.status == "hung up"]

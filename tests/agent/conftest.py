@@ -1,0 +1,44 @@
+"""A second stack, whose agent does other work where the message says so and holds where a test
+holds it (`other_work/held.py`). Its server and its agent may be killed, and started again.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stack import Stack
+from workbench.home import as_home
+from workbench.stop_all import stop_all
+
+
+@pytest.fixture(scope="session")
+def held_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Stack]]:
+    home = tmp_path_factory.mktemp("held")
+    try:
+        with as_home(home):
+            stack = Stack.start(work="held")
+        yield home, stack
+    finally:
+        with as_home(home):
+            stop_all()
+
+
+@pytest.fixture
+def held(held_home: tuple[Path, Stack]) -> Iterator[Stack]:
+    home, stack = held_home
+    with as_home(home):
+        yield stack
+        stack.model.mend()
+
+
+@pytest.fixture
+def restarted(held: Stack) -> Iterator[Callable[..., Stack]]:
+    """Restart the agent of `held` with other settings, for one test."""
+
+    def restart(**env: str) -> Stack:
+        held.restart_agent(**env)
+        return held
+
+    yield restart
+    held.restart_agent()

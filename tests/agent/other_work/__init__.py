@@ -1,0 +1,1 @@
+"""Other work for the agent: each module is served by `python -m tests.agent.other_agent NAME`."""

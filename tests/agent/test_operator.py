@@ -1,0 +1,143 @@
+"""What an operator may do to a session: whatever it is, the session is whole and answers again."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.stack import OtherAgent, Stack
+from workbench import wait_until
+from workbench.admin import AdminError
+from workbench.home import as_home
+from workbench.stop_all import stop_all
+
+
+def test_the_state_of_a_session_is_cleared(stack: Stack) -> None:
+    """Its turns begin again at 1, and meet what an earlier turn 1 has left elsewhere."""
+    session = stack.session()
+    for content in ("Write a to-do CLI", "Write a greeter"):
+        session.message(content)
+        session.wait_idle()
+    state = {"object_key": session.key, "new_state": {}}
+    stack.admin.post("/services/CodingAgent/state", state)
+    wait_until(lambda: not session.turns(), what="the state to be gone")
+    assert session.message("Write it with Flask")["turn"] == 1
+    assert session.wait_idle()["status"] == "completed"
+    assert "app.py" in session.files()
+
+
+def test_an_old_message_is_restarted_from_an_entry_of_its_journal(stack: Stack) -> None:
+    """Later turns stay as they are, and the session waits no longer than the restarted one lives:
+    two minutes, or until it is killed.
+    """
+    session = stack.session()
+    session.message("Write a to-do CLI")
+    session.wait_streaming(1, "plan")
+    old = stack.ingress.send("CodingAgent", "message", {"content": "two"}, key=session.key)
+    stack.admin.wait_for(old, "completed")
+    session.stop()
+    session.message("Write it with Flask")
+    session.wait_idle()
+    stack.admin.wait_for(old, "completed")
+    wait_until(lambda: not stack.open_invocations(), what="all work to be over")
+    before, history = session.turns(), session.call("get_history")
+    size = stack.count("sys_journal", f"id = '{old}'")
+    assert size > 8
+    for index in range(1, size):
+        try:
+            new = stack.admin.restart_as_new(old, from_index=index)
+        except AdminError as refused:
+            # Not every entry is one to begin from.
+            if refused.status_code >= 500:
+                raise
+            continue
+        row = stack.admin.wait_for(new, "backing-off", "paused", "completed")
+        if row["status"] != "completed":
+            stack.admin.kill(new)
+        stack.admin.wait_for(new, "completed")
+        assert (session.turns(), session.call("get_history")) == (before, history), index
+    assert session.stop() is None
+    assert session.message("Hello")["turn"] == len(before) + 1
+    assert session.wait_idle()["status"] == "completed"
+
+
+def test_a_false_report_closes_nothing(held: Stack) -> None:
+    session = held.session()
+    task = session.message("false report")["task_id"]
+    reports = f"target = 'CodingAgent/{session.key}/task_finished'"
+    wait_until(
+        lambda: held.count("sys_invocation", f"{reports} AND status = 'completed'"),
+        what="the report to be read",
+    )
+    assert session.statuses() == ["running"]
+    assert held.count("sys_invocation", reports) == 1, "it is looked into again and again"
+    assert session.stop() == task
+    assert session.statuses() == ["interrupted"]
+
+
+def test_more_sessions_at_work_than_slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server works on 4 invocations of a partition at a time, and who waits is none of them."""
+    monkeypatch.setenv("RESTATE_WORKER__INVOKER__CONCURRENT_INVOCATIONS_LIMIT", "4")
+    with as_home(tmp_path):
+        try:
+            _more_sessions_than_slots(Stack.start(work="held"))
+        finally:
+            stop_all()
+
+
+def _more_sessions_than_slots(stack: Stack) -> None:
+    sessions = [stack.session() for _ in range(20)]
+    for session in sessions * 2:
+        message = {"content": "Write a greeter"}
+        stack.ingress.send("CodingAgent", "message", message, key=session.key)
+    for session in sessions:
+        wait_until(
+            lambda s=session: s.call("get_status")["turn"] == 2, what="a turn to begin", timeout=20
+        )
+    began = time.monotonic()
+    sessions[0].stop()
+    assert time.monotonic() - began < 10
+    for session in sessions:
+        assert session.wait_idle(timeout=40)["status"] in ("completed", "interrupted")
+    assert {tuple(session.statuses()) for session in sessions[1:]} == {("interrupted", "completed")}
+
+    # Of those that wait for a task that does not end, there may be more than slots.
+    stubborn = [stack.session() for _ in range(30)]
+    for session in stubborn:
+        session.message("stubborn")
+    for session in stubborn:
+        stack.ingress.send("CodingAgent", "stop", key=session.key)
+    stops = "target LIKE 'CodingAgent/%/stop' AND status = 'suspended'"
+    wait_until(lambda: stack.count("sys_invocation", stops), what="a stop to wait")
+    for session in sessions[:8]:
+        session.call("message", {"content": "Write a greeter"}, timeout=15)
+    for session in sessions[:8]:
+        assert session.wait_idle()["status"] == "completed"
+
+
+@pytest.mark.parametrize(("limit", "status"), [("2", "killed"), ("120", "interrupted")])
+def test_the_agent_is_replaced_at_another_address(held: Stack, limit: str, status: str) -> None:
+    """What was at work there is ended here, or killed after the limit, and holds no session."""
+    sessions = [held.session() for _ in range(3)]
+    for session, work in zip(sessions, ["plan", "leafy", "plan"], strict=True):
+        session.message(work)
+    held.model.set(tokens_per_second=5)
+    held.agent.kill()
+    other = OtherAgent.started(
+        "held", held.restate, held.model, name="other", AGENT_CANCEL_TIMEOUT=limit
+    )
+    held.admin.register(other.uri)
+    hello = {"content": "Hello"}
+    try:
+        with ThreadPoolExecutor() as pool:
+            ended = [pool.submit(session.call, "stop", timeout=30) for session in sessions[:2]]
+            begun = pool.submit(sessions[2].call, "message", hello, timeout=30)
+            assert all(each.result()["interrupted"] for each in [*ended, begun])
+        assert [session.statuses()[0] for session in sessions] == [status] * 3
+        assert sessions[2].wait_idle(timeout=40)["status"] == "completed"
+    finally:
+        for row in held.open_invocations():
+            held.admin.patch(f"/invocations/{row['id']}/kill", allow=(404, 409))
+        other.stop()
+        held.restart_agent()

@@ -1,0 +1,100 @@
+"""Rule 6: a task that waits for its next attempt hears of its cancellation within a second, and
+`get_status` says why it waits.
+"""
+
+import time
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from tests.stack import Session, Stack
+from workbench import wait_until
+
+# It takes some 0.4 s where the machine has nothing else to do.
+_WITHIN = 4.0
+
+
+def _waiting(session: Session) -> dict[str, Any]:
+    """Why the session's task waits, once it does."""
+    waiting: dict[str, Any] = wait_until(
+        lambda: session.call("get_status").get("waiting"), what="the task to wait"
+    )
+    return waiting
+
+
+def _interrupt(session: Session, task: str) -> None:
+    began = time.monotonic()
+    accepted = session.message("Write it with Flask")
+    assert time.monotonic() - began < _WITHIN
+    assert accepted["interrupted"] == task
+    assert session.statuses()[:-1] == ["interrupted"]
+    assert session.wait_idle()["status"] == "completed"
+
+
+@pytest.mark.parametrize("step", ["plan", "write"])
+@pytest.mark.parametrize(
+    ("kind", "options"), [("rate_limit", {"retry_after": 3600.0}), ("server_error", {})]
+)
+def test_a_task_that_waits_for_the_provider(
+    held: Stack, kind: str, options: dict[str, Any], step: str
+) -> None:
+    session = held.session()
+    held.model.fail(kind, match=f"{session.key}/1/{step}", **options)
+    task = session.message()["task_id"]
+    waiting = _waiting(session)
+    said = {"rate_limit": "429: Rate limit reached", "server_error": "500: The server had an error"}
+    assert waiting["state"] == "backing-off"
+    assert said[kind] in waiting["reason"]
+    if kind == "rate_limit":
+        until = datetime.fromisoformat(waiting["until"])
+        assert 3500 < (until - datetime.now(timezone.utc)).total_seconds() <= 3601
+    _interrupt(session, task)
+    assert "waiting" not in session.call("get_status")
+
+
+@pytest.mark.parametrize("work", ["broken", "broken for an hour", "leafy"])
+def test_a_task_with_a_bug(held: Stack, work: str) -> None:
+    """In its step, in itself, or in what it has called."""
+    session = held.session()
+    bug = session.hold("bug")
+    task = session.message(work)["task_id"]
+    waiting = _waiting(session)
+    reason = "a bug in the work" if work == "broken" else "come again"
+    assert waiting["state"] == "backing-off"
+    assert reason in waiting["reason"]
+    _interrupt(session, task)
+    bug.open()
+
+
+def test_a_task_whose_step_takes_long(held: Stack) -> None:
+    """Restate asks who waits for more than some seconds to suspend, which in a step it cannot."""
+    session = held.session()
+    held.model.fail("hang", match=f"{session.key}/1/")
+    task = session.message()["task_id"]
+    wait_until(session.requests, what="the model to be asked")
+    asked = session.requests()[0].started_at
+    wait_until(lambda: time.time() > asked + 6, what="the step to take long", every=0.1)
+    _interrupt(session, task)
+
+
+def test_a_task_that_an_operator_has_paused(held: Stack) -> None:
+    session = held.session()
+    task = session.message()["task_id"]
+    session.wait_streaming(1, "plan")
+    held.admin.pause(task)
+    held.model.set(tokens_per_second=10_000)
+    held.admin.wait_for(task, "paused")
+    waiting = _waiting(session)
+    assert waiting == {"state": "paused", "reason": "An operator has paused it.", "until": None}
+    _interrupt(session, task)
+
+
+def test_a_step_that_waits_deep_below(held: Stack) -> None:
+    """One of several is paused; the others are done."""
+    session = held.session()
+    held.model.fail("unauthorized", times=1, match=f"{session.key}/1/write")
+    task = session.message()["task_id"]
+    wait_until(lambda: _waiting(session)["state"] == "paused", what="a step to be paused")
+    assert "401" in _waiting(session)["reason"]
+    _interrupt(session, task)
