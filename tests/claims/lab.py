@@ -18,6 +18,7 @@ from workbench import (
     WaitTimeout,
     serve_here,
     start_restate,
+    tree_rows,
     wait_until,
 )
 from workbench.home import as_home
@@ -110,6 +111,13 @@ class Lab:
             f"AND target LIKE {sql_text('%' + handler)} ORDER BY created_at, id"
         )
         return [row["id"] for row in rows]
+
+    def how(self, id: str, handler: str) -> list[str]:
+        """How an invocation has started what it has of a handler: by a `call`, or `one-way`."""
+        rows = tree_rows(self.admin, id)
+        return [
+            row["how"] for row in rows if row["parent"] == id and row["target"].endswith(handler)
+        ]
 
     def wait_children(self, id: str, handler: str = "", *, count: int = 1) -> list[str]:
         """Wait until an invocation has called so many."""

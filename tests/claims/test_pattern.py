@@ -16,7 +16,7 @@ import pytest
 from tests.claims.lab import CANCELLED, Lab
 from tests.claims.probe import Observation, holds_if, probe
 from tests.stack import Session, Stack
-from workbench import wait_until
+from workbench import journal_rows, wait_until
 
 
 @dataclass
@@ -31,6 +31,12 @@ class Watched:
 
     def task(self, turn: int) -> str:
         return str(self.replies[turn - 1]["task_id"])
+
+    def open_turn(self, turn: int) -> dict[str, Any]:
+        """What the session's state says of a turn while its task runs."""
+        (found,) = json.loads(self.states[turn - 1]["session"])["open"]
+        assert found["turn"] == turn
+        return dict(found)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +78,7 @@ def test_virtual_object(pattern: Stack) -> Observation:
 
 @probe("session-holds-history-and-task-id")
 def test_state(watched: Watched) -> Observation:
-    turn = json.loads(watched.states[0]["turn:1"])
+    turn = watched.open_turn(1)
     text, id = turn["content"] == "Write a to-do CLI", turn["task_id"] == watched.task(1)
     return holds_if(
         text and id,
@@ -93,14 +99,14 @@ def test_service(pattern: Stack, watched: Watched) -> Observation:
 
 @probe("message-loads-history")
 def test_history(lab: Lab, watched: Watched) -> Observation:
-    (begin_turn,) = lab.children(watched.task(2), "/begin_turn")
-    said = [each["content"] for each in lab.ingress.output(begin_turn)["conversation"]]
+    read = "Command: GetLazyState" in lab.entries(watched.messages[1])
+    given = journal_rows(lab.admin, watched.task(2))[0]["result"]
+    said = [each["content"] for each in json.loads(given)["brief"]["conversation"]]
     loaded = said[0] == "Write a to-do CLI" and said[-1] == "With Flask"
-    by = "begin_turn, which the task calls" if loaded else "nobody"
-    called = lab.children(watched.messages[1], "/begin_turn") == [begin_turn]
     return holds_if(
-        loaded and called,
-        f"the conversation, {len(said)} messages of it, is loaded from the state by {by}",
+        read and loaded,
+        f"the conversation, {len(said)} messages of it, is {'' if read else 'not '}loaded from the "
+        f"state by message, and {'' if loaded else 'not '}given to the task as its input",
     )
 
 
@@ -122,14 +128,15 @@ def test_waits(lab: Lab, watched: Watched) -> Observation:
         "SELECT max(old.completed_at) <= min(new.created_at) AS in_order "
         "FROM sys_invocation old, sys_invocation new "
         f"WHERE (old.id = '{old}' OR old.invoked_by_id = '{old}' "
-        "AND (old.target LIKE '%/write_file' OR old.target LIKE '%/rollback')) "
+        "AND old.target LIKE 'CodingTask/write_file') "
         f"AND new.id = '{new}'"
     )
-    rollbacks = len(lab.children(old, "/rollback"))
+    waited_for = lab.how(old, "/rollback") == ["call"]
     return holds_if(
-        row["in_order"] and rollbacks == 1,
-        f"the old task, its files and {rollbacks} rollback were over "
-        f"{'before' if row['in_order'] else 'after'} the new task was created",
+        row["in_order"] and waited_for,
+        f"the old task and its files were over {'before' if row['in_order'] else 'after'} the new "
+        f"task was created; its rollback, sent {', '.join(lab.how(old, '/rollback'))}, is "
+        f"{'' if waited_for else 'not '}waited for",
     )
 
 
@@ -145,7 +152,7 @@ def test_sends(lab: Lab, watched: Watched) -> Observation:
 
 @probe("new-task-id-is-persisted")
 def test_persists(watched: Watched) -> Observation:
-    kept = json.loads(watched.states[1]["turn:2"])["task_id"] == watched.task(2)
+    kept = watched.open_turn(2)["task_id"] == watched.task(2)
     used = watched.replies[2]["interrupted"] == watched.task(2)
     return holds_if(
         kept and used,
@@ -158,13 +165,15 @@ def test_persists(watched: Watched) -> Observation:
 def test_notifies(lab: Lab, watched: Watched) -> Observation:
     entries = lab.entries(watched.task(1))
     after = entries[entries.index("Notification: Signal") :]
-    sent, last = "Command: OneWayCall" in after, entries[-1]
+    last = entries[-1]
+    sent = "Command: OneWayCall" in after and lab.how(watched.task(1), "/rollback") == ["one-way"]
     reports = len(lab.children(watched.task(1), "/task_finished"))
     outcome = lab.outcome(watched.task(1))
     return holds_if(
         sent and reports == 1 and last == "Command: Output" and outcome == CANCELLED,
-        f"{reports} report to the session, {'one-way' if sent else 'not sent'}, after the signal; "
-        f"then the task ends {outcome}",
+        f"after the signal a rollback of its files is {'sent one-way' if sent else 'not sent'}, "
+        f"and {reports or 'no'} report to the session, which is attached; then the task ends "
+        f"{outcome}",
     )
 
 

@@ -1,14 +1,17 @@
 """Lesson 05: what pauses, what resumes it, and what it does then."""
 
 import json
+import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from restate import Context, InvocationRetryPolicy, Service
+from restate.exceptions import RetryableError
 
 from tests.stack import Stack
 from workbench import AdminError, Served, journal_rows, serve_here, tree_rows, wait_until
@@ -80,21 +83,31 @@ def test_a_child_pauses_alone_and_goes_on_where_it_stood(stack: Stack) -> None:
     assert row["last_failure_error_code"] is None
     assert row["last_failure_related_command_name"] is None
     events = _events(stack, child)
-    assert [event["ty"] for event in events] == ["TransientError", "Paused"]  # no event an attempt
+    # Two attempts are in the journal with what they brought; only the last failed for Restate.
+    assert [event["ty"] for event in events].count("Paused") == 1
+    assert events[-1]["ty"] == "Paused"
+    assert [name for entry, name in _journal(stack, child) if entry == "Run"] == [
+        "write store.py"
+    ] * ATTEMPTS
     for event in events:
         assert event["restate_doc_error_code"] == "RT0007"
         assert event["related_command_name"] == "write store.py"
-        assert "The model's provider answered 503" in event["error_message"]
+        assert "503" in event["error_message"]
+    assert _asked(session.requests())["write%20store.py"] == ATTEMPTS
+    waiting = session.call("get_status")["waiting"]
+    assert waiting["state"] == "paused"
+    assert "503" in waiting["reason"]
 
+    # Resumed, it makes the last attempt once more.
     stack.admin.resume(child)
     _wait_pause(stack, child, 2)
-    assert _asked(session.requests())["write%20store.py"] == 2 * ATTEMPTS
+    assert _asked(session.requests())["write%20store.py"] == ATTEMPTS + 1
 
     stack.model.mend()
     stack.admin.resume(child)
     assert session.wait_idle()["status"] == "completed"
     asked = _asked(session.requests())
-    assert asked.pop("write%20store.py") == 2 * ATTEMPTS + 1
+    assert asked.pop("write%20store.py") == ATTEMPTS + 2
     assert set(asked.values()) == {1}
     assert len(session.files()) == 4
 
@@ -102,29 +115,79 @@ def test_a_child_pauses_alone_and_goes_on_where_it_stood(stack: Stack) -> None:
 # 2: backing off
 
 
+class Limited:
+    """A service that is told to come back later, and hands that on to Restate, until it is not."""
+
+    def __init__(self, stack: Stack, retry_after: timedelta) -> None:
+        self.stack, self.retry_after = stack, retry_after
+        self.name = f"Limited_{uuid.uuid4().hex[:12]}"
+        self.asked, self.limited = 0, True
+
+    @contextmanager
+    def sent(self) -> Iterator[str]:
+        """The id of a call of it."""
+        policy = InvocationRetryPolicy(
+            initial_interval=timedelta(milliseconds=20),
+            max_attempts=ATTEMPTS,
+            on_max_attempts="pause",
+        )
+        service = Service(self.name, invocation_retry_policy=policy)
+        service.handler("get")(self._get)
+        with serve_here(service) as served:
+            deployment = self.stack.admin.register(served.uri, force=True)["id"]
+            id = self.stack.ingress.send(self.name, "get")
+            yield id
+            self.stack.admin.patch(f"/invocations/{id}/kill", allow=(409,))
+            self.stack.admin.delete(f"/deployments/{deployment}", force=True)
+
+    async def _get(self, ctx: Context) -> str:
+        async def request() -> str:
+            self.asked += 1
+            if self.limited:
+                raise RetryableError("429, come back later", retry_after=self.retry_after)
+            return "the answer"
+
+        return await ctx.run_typed("request", request)
+
+
 def test_an_attempt_that_is_due_later_can_start_now(stack: Stack) -> None:
-    session = stack.session()
-    stack.model.fail("rate_limit", times=1, retry_after=60.0, match=session.key)
-    task = session.message()["task_id"]
-    row = stack.admin.wait_for(task, "backing-off")
-    assert row["last_failure_error_code"] == "RT0007"
-    assert row["last_failure_related_command_name"] == "plan"
-    stack.admin.resume(task)
-    assert session.wait_idle()["status"] == "completed"
-    refused, again = session.requests()[:2]
-    assert (refused.http_status, again.http_status) == (429, 200)
-    assert again.started_at - refused.started_at < 20.0
+    limited = Limited(stack, timedelta(minutes=1))
+    with limited.sent() as id:
+        row = stack.admin.wait_for(id, "backing-off")
+        assert row["last_failure_error_code"] == "RT0007"
+        assert row["last_failure_related_command_name"] == "request"
+        limited.limited = False
+        began = time.monotonic()
+        stack.admin.resume(id)
+        assert stack.ingress.attach(id) == "the answer"
+        assert time.monotonic() - began < 20.0
+    assert limited.asked == 2
 
 
 def test_a_delay_that_the_handler_chose_is_not_counted(stack: Stack) -> None:
     """Restate 1.7.12: with `RetryableError(retry_after=…)` the attempts do not run out."""
+    limited = Limited(stack, timedelta(seconds=0.05))
+    with limited.sent() as id:
+        wait_until(lambda: limited.asked > ATTEMPTS + 2, what="more attempts than allowed")
+        assert "Paused" not in [event["ty"] for event in _events(stack, id)]
+        limited.limited = False
+        assert stack.ingress.attach(id) == "the answer"
+
+
+def test_the_agent_is_told_while_it_waits_for_its_next_attempt(stack: Stack) -> None:
     session = stack.session()
-    stack.model.fail("rate_limit", retry_after=0.05, match=session.key)
+    stack.model.fail("rate_limit", retry_after=60.0, match=session.key)
     task = session.message()["task_id"]
-    wait_until(lambda: len(session.requests()) > ATTEMPTS + 2, what="more attempts than allowed")
-    assert "Paused" not in [event["ty"] for event in _events(stack, task)]
-    stack.model.mend()
-    assert session.wait_idle()["status"] == "completed"
+    waiting = wait_until(
+        lambda: session.call("get_status").get("waiting"), what="the status to say why it waits"
+    )
+    assert waiting["state"] == "backing-off"
+    assert "429" in waiting["reason"]
+    began = time.monotonic()
+    assert session.stop() == task
+    assert time.monotonic() - began < 20.0
+    assert session.statuses() == ["interrupted"]
+    assert len(session.requests()) == 1
 
 
 # 3 and 4: deployments

@@ -20,7 +20,7 @@ from restate import (
     VirtualObject,
 )
 
-from agent.cancellation import Cancelled, cancellation_point, result_of, settled, surely
+from agent.durable import leave_or_result, stay_for_result, stay_until_over
 from tests.gate import Gate
 from tests.stack import Stack
 from workbench import (
@@ -105,12 +105,12 @@ async def leaves_first(ctx: Context, node: Node) -> None:
     calls = [ctx.service_call(leaves_first, child) for child in node.below]
     try:
         for future in work(ctx, calls):
-            await result_of(future)
+            await leave_or_result(future)
     except TerminalError:
         for call in calls:
-            await settled(call)
-        await surely(lambda: step(ctx, node, "undo"))
-        await surely(lambda: step(ctx, node, "report"))
+            await stay_until_over(call)
+        await stay_for_result(step(ctx, node, "undo"))
+        await stay_for_result(step(ctx, node, "report"))
         raise
 
 
@@ -123,9 +123,9 @@ async def bare_await(ctx: Context, node: Node) -> None:
             await future
     except TerminalError:
         for call in calls:
-            await settled(call)
-        await surely(lambda: step(ctx, node, "undo"))
-        await surely(lambda: step(ctx, node, "report"))
+            await stay_until_over(call)
+        await stay_for_result(step(ctx, node, "undo"))
+        await stay_for_result(step(ctx, node, "report"))
         raise
 
 
@@ -149,9 +149,12 @@ steps = Service("PropagationSteps")
 @steps.handler()
 async def cleanup_by_call(ctx: Context, run: str) -> None:
     try:
-        await result_of(ctx.sleep(LONG))
+        await leave_or_result(ctx.sleep(LONG))
     except TerminalError:
-        await surely(lambda: ctx.object_call(strike_out, key=run, arg=None))
+        while True:
+            call = ctx.object_call(strike_out, key=run, arg=None)
+            if not await stay_until_over(call):  # else it was told of that cancellation, too
+                break
         raise
 
 
@@ -181,10 +184,10 @@ async def plain_step(ctx: Context, run: str) -> None:
 async def careful_step(ctx: Context, run: str) -> None:
     await pass_gate(run, "elsewhere")
     try:
-        await cancellation_point(ctx)
-        await result_of(effect(ctx, run, "step"))
+        await ctx.sleep(timedelta(0))  # a cancellation point
+        await leave_or_result(effect(ctx, run, "step"))
     except TerminalError:
-        await surely(lambda: effect(ctx, run, "undo step"))
+        await stay_for_result(effect(ctx, run, "undo step"))
         raise
 
 
@@ -209,11 +212,11 @@ async def sender(ctx: Context, run: str) -> None:
 async def with_replacement(ctx: Context, run: str) -> str:
     call = ctx.service_call(leaves_first, Node(run=run, who="a1"))
     try:
-        await result_of(call)
-    except Cancelled:
-        await settled(call)
-        raise
+        await leave_or_result(call)
     except TerminalError as error:
+        if error.status_code == 409:  # its own
+            await stay_until_over(call)
+            raise
         return f"replaced: {error.status_code} {error.message}"
     return "done"
 
@@ -449,7 +452,7 @@ def test_a_childs_cancellation_is_told_from_its_own(served: Stack, run: str, who
     served.admin.wait_for(child, "completed")
     statuses = [row["status"] for row in tree_rows(served.admin, root)]
     if whose == "child":
-        assert served.ingress.output(root) == "replaced: 409 cancelled"
+        assert served.ingress.output(root) == "replaced: 500 A step was cancelled."
         assert statuses == ["completed · success", CANCELLED]
     else:
         assert row["completion_failure"] == "[409] cancelled"

@@ -83,7 +83,8 @@ def life_of(record: Record, entries: Sequence[Entry]) -> Life:
     """The life of an invocation, from its creation to its end, or to now if it is not over.
 
     From its first cancel signal on, running is `cleanup`. A compensation is a step or a call that
-    was begun after that, or that is named so. A kill leaves nothing but the record's failure.
+    was begun after that, or one that is named so, sent one-way included. A kill leaves nothing but
+    the record's failure.
     """
     # A restarted invocation's journal begins with what it took over from another.
     own = sorted(
@@ -108,8 +109,10 @@ def life_of(record: Record, entries: Sequence[Entry]) -> Life:
         Span("compensation", entry.at, _end_of(entry, own, end, cut=False), entry.name)
         for position, entry in enumerate(own)
         if entry.side == "Command"
-        and entry.form in {"Run", "Call"}
-        and (any(map(_is_cancel, own[:position])) or _undoes(entry.name))
+        and (
+            (entry.form in {"Run", "Call"} and any(map(_is_cancel, own[:position])))
+            or (entry.form in {"Run", "Call", "OneWayCall"} and _undoes(entry.name))
+        )
     ]
     marks = [
         *(Mark("cancel", at) for at in cancels),

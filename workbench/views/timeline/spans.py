@@ -17,8 +17,8 @@ from workbench.views.tree import target_name, tree_rows
 if TYPE_CHECKING:
     from workbench.admin import Admin
 
-# What a task does for the books, once for every model call or step boundary.
-_BOOKKEEPING = {"UsageMeter/record", "CodingAgent/begin_turn", "CodingAgent/next_step"}
+# What a task does for the books, once for every model call.
+_BOOKKEEPING = {"UsageMeter/record"}
 
 _USUAL = {"queued", "running"}
 
