@@ -4,9 +4,12 @@ from typing import ClassVar
 
 from hypothesis import strategies as st
 
-from tests.machine.conversation import CONTENTS, PATIENCE, Conversation, step
-from tests.machine.expected import Request
+from tests.machine.conversation import CONTENTS, Conversation, step
 from tests.machine.pace import CATCH, hurry_until, open_ones, streams
+from tests.stress.clock import now
+from tests.stress.faults import Trouble
+from tests.stress.ledger import Deed, Sent
+from tests.stress.operations import patiently
 from workbench import start_restate
 
 ACTIONS = st.sampled_from(("cancel", "kill", "pause", "resume"))
@@ -22,11 +25,8 @@ class SessionMachine(Conversation):
     def __init__(self) -> None:
         super().__init__()
         self.fault: str | None = None
+        self.fault_began = 0.0
         self.crashes = 0
-
-    def accepted(self, request: Request) -> None:
-        super().accepted(request)
-        self._note_lasting_fault()
 
     @step(content=CONTENTS, how=st.sampled_from(("enqueue", "rollback", "steer", "reject")))
     def message_when_busy(self, content: str, how: str) -> None:
@@ -37,10 +37,8 @@ class SessionMachine(Conversation):
     @step(action=ACTIONS, before=st.integers(0, 1), when=lambda self: self.open)
     def operate_on_a_task(self, action: str, before: int) -> None:
         """The newest turn's, or that of the turn `before` it."""
-        turn = self.expected.turns[max(0, len(self.expected.turns) - 1 - before)]
-        self._operate(action, turn.task, f"the task of turn {turn.number}")
-        if action in ("cancel", "kill"):
-            turn.may_become("interrupted" if action == "cancel" else "killed")
+        task = self.turns[max(0, len(self.turns) - 1 - before)]["task_id"]
+        self._operate(action, task, task, "CodingTask/run_task")
 
     @step(
         action=ACTIONS,
@@ -50,21 +48,20 @@ class SessionMachine(Conversation):
     def operate_on_a_file(self, action: str, which: str) -> None:
         """One of those that the newest turn has the model write, if it comes to that."""
         self._let_the_model_get_to("write")
-        newest = self.expected.newest
-        files = self.stack.children(newest.task, "CodingTask/write_file")
+        task = self.turns[-1]["task_id"]
+        files = self.stack.children(task, "CodingTask/write_file")
         if files:  # none if the turn was over before
-            self._operate(action, files[0 if which == "first" else -1], f"the {which} file")
-        if action in ("cancel", "kill"):
-            newest.may_become("failed")
+            file = files[0 if which == "first" else -1]
+            self._operate(action, file, task, "CodingTask/write_file")
 
     # What goes wrong around them
 
     @step(when=lambda self: self.crashes < self.most_crashes)
     def crash_the_agent(self) -> None:
-        self.crashes += 1
+        self.crashes, began = 1, now()
         self.stack.agent.kill()
         self.stack.agent.start()
-        self.tell("the agent is back")
+        self.around.troubles.append(Trouble("agent", began, now()))
 
     @step(
         content=CONTENTS,
@@ -72,44 +69,52 @@ class SessionMachine(Conversation):
         when=lambda self: self.crashes < self.most_crashes,
     )
     def message_while_the_agent_is_away(self, content: str, when_busy: str) -> None:
-        self.crashes += 1
-        body, key = self.next_message(content, when_busy)
+        self.crashes, began = 1, now()
+        sent = Sent(f"{content} ({len(self.ledger.sent) + 1})", when_busy, began_at=began)
+        self.ledger.sent.append(sent)
         self.stack.agent.kill()
-        id = self.stack.ingress.send(
+        body, key = (
+            {"content": sent.content, "when_busy": when_busy},
+            f"{self.session.key} {sent.content}",
+        )
+        self.stack.ingress.send(
             "CodingAgent", "message", body, key=self.session.key, idempotency_key=key
         )
         self.stack.agent.start()
-        self.accepted(Request(body, key, self.stack.ingress.attach(id, timeout=PATIENCE)))
+        self.around.troubles.append(Trouble("agent", began, now()))
+        self.send(sent)
 
     @step(when=lambda self: self.crashes < self.most_crashes)
     def crash_the_server(self) -> None:
-        self.crashes += 1
+        self.crashes, began = 1, now()
         self.stack.restate.kill()
         self.stack.restate = start_restate("embedded", progress=lambda line: None)
-        self.tell("the server is back")
+        self.around.troubles.append(Trouble("server", began, now()))
 
     @step(kind=FAULTS, when=lambda self: self.fault is None)
     def the_model_fails(self, kind: str) -> None:
-        self.fault = kind
-        self.tell(f"the model fails: {kind}")
+        self.fault, self.fault_began = kind, now()
+        self.story.append(f"the model fails: {kind}")
         self.stack.model.fail(
             kind,
             retry_after=0.2 if kind == "rate_limit" else None,
             after_tokens=3 if kind == "cut" else None,
         )
-        self._note_lasting_fault()
         hurry_until(
             self.session,
-            lambda: self._is_over() or open_ones(self.session, "paused", "backing-off"),
+            lambda: self._is_over() or open_ones(self.session, "paused"),
             what="the turn to be stuck or over",
         )
 
     @step(when=lambda self: self.fault is not None)
     def mend_the_model(self) -> None:
-        self.tell("the model is mended, what was paused is resumed")
-        self.fault = None
-        self.stack.model.mend()
+        self.story.append("the model is mended, what was paused is resumed")
+        self._mend()
         self.resume_all()
+
+    def teardown(self) -> None:
+        self._mend()
+        super().teardown()
 
     # What is waited for
 
@@ -124,16 +129,22 @@ class SessionMachine(Conversation):
     def wait_until_idle(self) -> None:
         """Be the operator who resumes what is paused, until the newest turn is over."""
         self.open = False
-        self.tell("all wait")
+        self.story.append("all wait")
         hurry_until(
             self.session, lambda: self._is_over() or self.resume_all(), what="the turn to be over"
         )
 
     # Helpers
 
+    def _mend(self) -> None:
+        self.stack.model.mend()
+        if self.fault:
+            self.around.troubles.append(Trouble(self.fault, self.fault_began, now()))
+        self.fault = None
+
     def _let_the_model_get_to(self, step: str) -> None:
-        turn = self.expected.newest.number
-        self.tell(f"the model gets to {step}")
+        turn = self.turns[-1]["turn"]
+        self.story.append(f"the model gets to {step}")
         hurry_until(
             self.session,
             lambda: (
@@ -145,10 +156,13 @@ class SessionMachine(Conversation):
             first_token=CATCH,
         )
 
-    def _operate(self, action: str, target: str, whom: str) -> None:
+    def _operate(self, action: str, target: str, task: str, whom: str) -> None:
         """Ask for it; the target may be over by now. Wait until what is paused is."""
         refused = self.stack.admin.patch(f"/invocations/{target}/{action}", allow=(409, 425))
-        self.tell(f"{action} {whom}, {target}: {refused['message'] if refused else 'accepted'}")
+        self.ledger.deeds += [] if refused else [Deed(action, whom, task, now(), target)]
+        self.story.append(
+            f"{action} {whom}, {target}: {refused['message'] if refused else 'accepted'}"
+        )
         if action == "pause":  # in the middle of an answer it comes about when that is complete
             hurry_until(
                 self.session,
@@ -156,14 +170,10 @@ class SessionMachine(Conversation):
                 what=f"{whom} to be paused or over",
             )
 
-    def _note_lasting_fault(self) -> None:
-        if self.fault == LASTING_FAULT:
-            for turn in self.expected.may_be_open():
-                turn.may_become("failed")
-
     def _status(self, id: str) -> str:
-        rows = self.stack.admin.query(f"SELECT status FROM sys_invocation WHERE id = '{id}'")
+        sql = f"SELECT status FROM sys_invocation WHERE id = '{id}'"
+        rows = patiently(lambda: self.stack.admin.query(sql))
         return str(rows[0]["status"]) if rows else "gone"
 
     def _is_over(self) -> bool:
-        return bool(self.session.call("get_status")["status"] == "idle")
+        return bool(patiently(lambda: self.session.call("get_status"))["status"] == "idle")

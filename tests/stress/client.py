@@ -12,9 +12,9 @@ from typing import Any
 
 from tests.stack import Session, Stack
 from tests.stress.clock import now
-from tests.stress.ledger import Ledger, Sent
+from tests.stress.ledger import Ledger, Sent, Stopped
 from tests.stress.operate import Operator
-from tests.stress.script import Draft, Operate, Read, Say, Stop, Wait, actions
+from tests.stress.script import PROGRAMS, Draft, Operate, Read, Say, SteerLate, Stop, Wait, actions
 from workbench import Ingress
 from workbench.errors import WorkbenchError
 from workbench.ingress import IngressError
@@ -23,11 +23,15 @@ from workbench.ingress import IngressError
 # lost: longer than anything that the agent or the server may need to come back.
 PATIENCE = 120.0
 
+# How long to wait for a moment of a turn in which something is to be done.
+_LATE_SECONDS = 6.0
+
 
 class Client:
     """A user of one session, whose actions follow from `seed` and `number`.
 
-    It stops acting when `halt` is set, after the answer that it waits for.
+    It stops acting when `halt` is set, after the answer that it waits for. Every other user leaves
+    in the middle: stops the last turn as soon as it has written something.
 
     Attributes:
         done: how often it has done what.
@@ -44,6 +48,7 @@ class Client:
         self.done: dict[str, int] = {}
         self._operator = Operator(stack, self.session.key, alone=alone)
         self._halt = halt
+        self._leaves_early = number % 2 == 0
         self._lock = threading.Lock()
 
     def run(self) -> None:
@@ -55,10 +60,10 @@ class Client:
             match action:
                 case Say() as order:
                     self._say(order)
+                case SteerLate() as order:
+                    self._steer_late(order)
                 case Stop():
-                    began = now()
-                    if self._ask("stop") is not _NOTHING:
-                        self.ledger.stops.append((began, now()))
+                    self._stop()
                 case Read(handler):
                     self._read(handler)
                 case Operate() as order:
@@ -67,6 +72,18 @@ class Client:
                         self.ledger.deeds.append(deed)
                 case Wait(seconds):
                     self._halt.wait(seconds)
+        if self._leaves_early:
+            self._send(self._new(Draft(PROGRAMS[0], "interrupt")))
+            self._wait_for("write", threading.Event())
+            self._stop()
+
+    def _stop(self) -> None:
+        key = f"{self.session.key} stop {len(self.ledger.stops) + 1}"
+        began, answer = now(), self._ask("stop", idempotency_key=key)
+        stopped = Stopped(began)
+        if answer is not _NOTHING:
+            stopped = Stopped(began, now(), answer["interrupted"])
+        self.ledger.stops.append(stopped)
 
     def _say(self, order: Say) -> None:
         requests = [sent for draft in order.drafts for sent in [self._new(draft)] * order.sends]
@@ -81,6 +98,27 @@ class Client:
             thread.start()
         for thread in threads:
             thread.join()
+
+    def _steer_late(self, order: SteerLate) -> None:
+        if not self._wait_for(order.step, self._halt):
+            return
+        for draft in order.drafts:
+            sent = self._new(draft)
+            self._send(sent)
+            if not sent.answers:
+                return
+
+    def _wait_for(self, step: str, halt: threading.Event) -> bool:
+        """Wait until the model has done such a step for the newest turn; it may never come."""
+        turn = max((sent.accepted["turn"] for sent in self.ledger.sent if sent.accepted), default=0)
+        until = time.monotonic() + _LATE_SECONDS
+        while not any(
+            request.step == step and request.status == "completed"
+            for request in self.session.requests(turn)
+        ):
+            if time.monotonic() > until or halt.wait(0.02):
+                return False
+        return True
 
     def _new(self, draft: Draft) -> Sent:
         content = f"{draft.program} ({len(self.ledger.sent) + 1})"
@@ -124,10 +162,10 @@ class Client:
                 if turn["status"] != "running":
                     self.ledger.seen.setdefault(turn["turn"], turn)
 
-    def _ask(self, handler: str) -> Any:
+    def _ask(self, handler: str, **options: Any) -> Any:
         """The answer of a handler that takes no input and refuses nobody."""
         try:
-            return self._persistently(handler, lambda: self.session.call(handler))
+            return self._persistently(handler, lambda: self.session.call(handler, **options))
         except IngressError as error:
             self.ledger.wrong.append(str(error))
             return _NOTHING

@@ -26,8 +26,8 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Outage:
-    """When the agent or the server was away, in unix seconds."""
+class Trouble:
+    """A fault that was made: from when to when, in unix seconds."""
 
     kind: str
     began_at: float
@@ -49,7 +49,7 @@ class Faults:
 
     Attributes:
         made: what was made so far, by kind.
-        outages: when agent and server were away.
+        past: the same, with its times.
         done: set when it has halted.
     """
 
@@ -60,7 +60,7 @@ class Faults:
         self._plan = plan(Random(f"{seed}/faults"), names)
         self._halt = halt
         self.made: dict[str, int] = {}
-        self.outages: list[Outage] = []
+        self.past: list[Trouble] = []
         self.done = threading.Event()
 
     def run(self) -> None:
@@ -75,13 +75,14 @@ class Faults:
             if self._halt.wait(fault.pause):
                 return
             self.made[fault.kind] = self.made.get(fault.kind, 0) + 1
+            began = now()
             if fault.kind in ("agent", "server"):
                 self._kill(fault)
             else:
                 self._break_model(fault)
+            self.past.append(Trouble(fault.kind, began, now()))
 
     def _kill(self, fault: Fault) -> None:
-        began = now()
         if fault.kind == "agent":
             self._stack.agent.kill()
             self._halt.wait(fault.hold)
@@ -91,7 +92,6 @@ class Faults:
             self._halt.wait(fault.hold / 4)
             # The handle is one of a process: only the new one can kill what runs now.
             self._stack.restate = start_restate("embedded", progress=lambda line: None)
-        self.outages.append(Outage(fault.kind, began, now()))
 
     def _break_model(self, fault: Fault) -> None:
         self._stack.model.fail(

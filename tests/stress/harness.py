@@ -13,15 +13,20 @@ from tests.stress.crew import Crew
 from tests.stress.faults import Faults
 from tests.stress.invariants import violations
 from tests.stress.model_log import ModelLog
-from tests.stress.operations import Watch, settle
-from tests.stress.picture import Picture, take_picture
+from tests.stress.operations import Watch, patiently, settle
+from tests.stress.picture import Around, Picture, take_picture
 
 # How fast the model answers, in tokens per second: a task takes some five seconds, if nobody
 # interrupts it. Three times as fast, the agent has not read all that was sent when it hangs up.
 _TOKENS_PER_SECOND = 200.0
 
 # What the agent is told: to give up on a model that hangs soon enough for a short run.
-AGENT_ENV = {"AGENT_STALL_TIMEOUT": "5", "AGENT_CANCEL_TIMEOUT": "10"}
+AGENT_ENV = {
+    "AGENT_FIRST_TOKEN_TIMEOUT": "5",
+    "AGENT_STALL_TIMEOUT": "5",
+    "AGENT_CANCEL_TIMEOUT": "10",
+}
+_CANCEL_TIMEOUT = float(AGENT_ENV["AGENT_CANCEL_TIMEOUT"])
 
 
 @dataclass
@@ -107,6 +112,9 @@ def stress(
         messages = sum(client.ledger.accepted for client in clients)
         show(Progress(doing, left, messages, dict(watch.tasks), dict(trouble.made)))
 
+    def waiting() -> None:
+        progress("waiting for tasks")
+
     actors, watchers = Crew(), Crew()
     try:
         watchers.start(watch.run)
@@ -121,7 +129,12 @@ def stress(
         while not actors.join(0.25):
             watchers.join()
             progress("waiting for answers")
-        left_open = settle(stack, show=lambda: progress("waiting for tasks"))
+        left_open = settle(stack, watch.paused, alone=alone, show=waiting)
+        if not left_open:
+            # Only a look finds a task that was killed, and its draft.
+            for client in clients:
+                patiently(client.session.turns)
+            left_open = settle(stack, [] if alone else watch.paused, show=waiting)
     finally:
         halt.set()
         over.set()
@@ -139,8 +152,10 @@ def stress(
     if everywhere:
         outcome.violations["all"] = everywhere
     requests = log.by_session()
+    around = Around(trouble.past, watch.paused, cancel_timeout=_CANCEL_TIMEOUT)
     for client in clients:
-        seen = requests.get(client.session.key, [])
-        picture = take_picture(client.session, client.ledger, seen, trouble.outages)
+        key = client.session.key
+        seen = requests.get(key, [])
+        picture = take_picture(stack.ingress, stack.admin, key, client.ledger, seen, around)
         outcome.add(client, picture)
     return outcome

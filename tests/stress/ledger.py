@@ -44,12 +44,22 @@ class Sent:
 
 @dataclass(frozen=True)
 class Deed:
-    """What an operator did to an invocation below `task` (or to the task, or to a message)."""
+    """What an operator did to an invocation: a task, one below it, or (no `task`) a message."""
 
     verb: str
     target: str
     task: str | None
     at: float
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A `stop`; `answered_at` is None, and nobody knows what it did, where no answer came."""
+
+    began_at: float
+    answered_at: float | None = None
+    interrupted: str | None = None
 
 
 @dataclass
@@ -57,13 +67,12 @@ class Ledger:
     """All of it, in the order of time.
 
     Attributes:
-        stops: when each `stop` was asked for, and answered.
         seen: the turns that were over when the client looked, as it saw them first, by number.
         wrong: what was wrong at once.
     """
 
     sent: list[Sent] = field(default_factory=list)
-    stops: list[tuple[float, float]] = field(default_factory=list)
+    stops: list[Stopped] = field(default_factory=list)
     deeds: list[Deed] = field(default_factory=list)
     seen: dict[int, dict[str, Any]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)

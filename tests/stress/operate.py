@@ -32,7 +32,7 @@ class Operator:
             return None
         if order.verb == "pause" and self._alone and "CodingTask/" not in str(row["target"]):
             return None
-        deed = Deed(order.verb, str(row["target"]), row["task"], now())
+        deed = Deed(order.verb, str(row["target"]), row["task"], now(), str(row["id"]))
         try:
             getattr(self._stack.admin, order.verb)(row["id"])
         except AdminError:
@@ -49,7 +49,7 @@ class Operator:
         else:
             tasks = self._open(
                 "target = 'CodingTask/run_task' AND "
-                f"invoked_by_target = 'CodingAgent/{self._session}/start_task'"
+                f"invoked_by_target LIKE 'CodingAgent/{self._session}/%'"
             )
             rows = [{**row, "task": row["id"]} for row in tasks]
             if order.target == "step":

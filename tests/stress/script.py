@@ -45,6 +45,14 @@ class Say:
 
 
 @dataclass(frozen=True)
+class SteerLate:
+    """Steer the newest task as soon as the model has done such a step for it."""
+
+    step: str
+    drafts: tuple[Draft, ...]
+
+
+@dataclass(frozen=True)
 class Stop:
     """Interrupt what is at work."""
 
@@ -68,7 +76,7 @@ class Wait:
     seconds: float
 
 
-Action = Say | Stop | Read | Operate | Wait
+Action = Say | SteerLate | Stop | Read | Operate | Wait
 
 
 def actions(dice: random.Random) -> Iterator[Action]:
@@ -99,6 +107,12 @@ def _burst(dice: random.Random) -> Say:
     return Say(drafts, sends=dice.choice([1, 1, 2]), at_once=dice.random() < 0.7)
 
 
+def _steer_late(dice: random.Random) -> SteerLate:
+    """In the middle, when something is drafted already; or in the last moment, and some more."""
+    step, times = dice.choice([("write", 1), ("review", 4)])
+    return SteerLate(step, tuple(Draft(dice.choice(PROGRAMS), "steer") for _ in range(times)))
+
+
 def _stop(_: random.Random) -> Stop:
     return Stop()
 
@@ -125,6 +139,7 @@ ACTIONS: list[tuple[Callable[[random.Random], Action], int]] = [
     (_say, 4),
     (_repeat, 2),
     (_burst, 1),
+    (_steer_late, 3),
     (_stop, 1),
     (_read, 2),
     (_operate, 3),

@@ -16,7 +16,7 @@ def test_the_same_seed_brings_the_same_actions() -> None:
 
 def test_every_action_comes() -> None:
     done = list(islice(actions(Random(1)), 1000))
-    assert len(Counter(type(action) for action in done)) == 5
+    assert len(Counter(type(action) for action in done)) == 6
     assert {(a.verb, a.target) for a in done if isinstance(a, Operate)} == {
         (verb, target)
         for verb in ("cancel", "kill", "pause", "resume")

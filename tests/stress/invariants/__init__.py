@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tests.stress.invariants import messages, model, turns, usage
+from tests.stress.invariants import causes, files, messages, model, turns, usage
 from tests.stress.picture import Picture
 
 CHECKS: tuple[Callable[[Picture], Iterator[str]], ...] = (
@@ -12,11 +12,17 @@ CHECKS: tuple[Callable[[Picture], Iterator[str]], ...] = (
     messages.in_the_order_of_acceptance,
     messages.errors_are_answers,
     messages.all_is_in_the_history,
+    messages.user_and_assistant_alternate,
     turns.numbered_without_gaps,
     turns.over_as_their_tasks_are,
     turns.over_is_over,
-    turns.completed_with_plan_answer_and_files,
+    turns.over_when_that_is_answered,
+    turns.answered_soon,
     turns.nothing_left_open,
+    causes.ends_have_a_cause,
+    causes.pauses_have_a_cause,
+    files.completed_as_the_model_answered,
+    files.those_of_completed_turns,
     model.one_task_at_a_time,
     model.no_token_after_an_interruption,
     usage.tokens_are_counted,

@@ -1,18 +1,22 @@
-"""Turns: each over, as its task says, with what it should leave behind and nothing more."""
+"""Turns: each over, as its task says, when it must be, and for good."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from tests.stress.invariants.causes import CLOCK
 from tests.stress.picture import Picture
+from workbench.views.clock import instant
+
+# Seconds: how long an answer may take on a busy machine, and how long it is until what was
+# away is asked again.
+_SOON, _RECOVERY = 8.0, 15.0
 
 _STATUS = {
     "[409] cancelled": "interrupted",
     "[409] canceled": "interrupted",
     "[409] killed": "killed",
 }
-_PLANNED = re.compile(r"^- (\S+): ", re.MULTILINE)
 
 
 def numbered_without_gaps(picture: Picture) -> Iterator[str]:
@@ -40,7 +44,10 @@ def over_as_their_tasks_are(picture: Picture) -> Iterator[str]:
     for id in picture.tasks.keys() - picture.by_task.keys():
         # The kill of a message may have met it between sending a task and noting it; then it has
         # met the task too.
-        killed = any(deed.verb == "kill" and deed.task is None for deed in picture.ledger.deeds)
+        killed = any(
+            deed.verb == "kill" and deed.target.startswith("CodingAgent/")
+            for deed in picture.ledger.deeds
+        )
         if not (killed and picture.tasks[id].get("completion_failure") == "[409] killed"):
             yield f"task {id} belongs to no turn"
 
@@ -53,30 +60,67 @@ def over_is_over(picture: Picture) -> Iterator[str]:
             yield f"turn {number} was over as {seen}, and is now {turns.get(number)}"
 
 
-def completed_with_plan_answer_and_files(picture: Picture) -> Iterator[str]:
-    """What completed turns have planned is in the workspace. Nothing else is, as long as no
-    operator has killed something, perhaps just behind a commit.
+def over_when_that_is_answered(picture: Picture) -> Iterator[str]:
+    """Whoever is answered that all before was interrupted finds it over, down to the last step."""
+    answered: dict[int, float] = {}  # by turn, when all before it was over
+    for sent in picture.ledger.sent:
+        if sent.accepted and sent.answered_at and sent.when_busy in (None, "interrupt", "rollback"):
+            answered[sent.accepted["turn"]] = sent.answered_at
+    for stop in picture.ledger.stops:
+        before = [
+            sent.accepted["turn"]
+            for sent in picture.ledger.sent
+            if sent.accepted and (sent.answered_at or 0.0) < stop.began_at
+        ]
+        if stop.answered_at and before:
+            number = max(before) + 1
+            answered[number] = min(stop.answered_at, answered.get(number, stop.answered_at))
+    for task, turn in picture.by_task.items():
+        limit = min((at for number, at in answered.items() if number > turn["turn"]), default=None)
+        if limit is None:
+            continue
+        rows = [picture.tasks.get(task, {})]
+        if turn["status"] != "killed":  # a kill goes down a tree step by step
+            rows += [
+                row
+                for row in picture.steps.values()
+                if row["invoked_by_id"] == task and row["target"].startswith("CodingTask/")
+            ]
+        for row in rows:
+            end = row.get("completed_at")
+            late = instant(end).timestamp() - limit if end else 0.0
+            if late > CLOCK:
+                yield (
+                    f"{row['target']} of turn {turn['turn']} ended {late:.3f} s after it was "
+                    "answered that it was over"
+                )
+
+
+def answered_soon(picture: Picture) -> Iterator[str]:
+    """Nobody is kept waiting, however much is to be interrupted, as long as server and agent are
+    there and nobody has paused what is to hear of it.
     """
-    planned = set()
-    for turn in picture.turns:
-        if turn["status"] != "completed":
+    asked = [(repr(sent.content), sent.began_at, sent.answered_at) for sent in picture.ledger.sent]
+    asked += [("a stop", stop.began_at, stop.answered_at) for stop in picture.ledger.stops]
+    hindered = [
+        (trouble.began_at, trouble.ended_at)
+        for trouble in picture.around.troubles
+        if trouble.kind in ("agent", "server")
+    ]
+    hindered += [(deed.at, deed.at) for deed in picture.ledger.deeds if deed.verb == "pause"]
+    for what, began, answered in asked:
+        if began is None or answered is None or answered - began <= _SOON:
             continue
-        if not (turn["answer"] and turn["plan"]):
-            yield f"turn {turn['turn']} is completed without plan or answer"
-            continue
-        files = set(_PLANNED.findall(turn["plan"]))
-        planned |= files
-        if not files:
-            yield f"turn {turn['turn']} is completed with a plan that names no file"
-        if missing := files - picture.files.keys():
-            yield f"turn {turn['turn']} is completed, but {sorted(missing)} are not there"
-    killed = any(deed.verb == "kill" for deed in picture.ledger.deeds)
-    if (more := picture.files.keys() - planned) and not killed:
-        yield f"{sorted(more)} are in the workspace, and no completed turn has planned them"
+        if not any(begin <= answered and began <= end + _RECOVERY for begin, end in hindered):
+            yield f"{what} was answered after {answered - began:.1f} s"
 
 
 def nothing_left_open(picture: Picture) -> Iterator[str]:
-    if picture.draft:
+    undone = any(
+        deed.verb == "kill" and deed.target == f"Workspace/{picture.key}/rollback"
+        for deed in picture.ledger.deeds
+    )
+    if picture.draft and not undone:
         yield "a draft is left over"
     if picture.status["status"] != "idle":
         yield f"get_status says {picture.status}"

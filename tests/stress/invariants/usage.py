@@ -9,9 +9,6 @@ from tests.stress.picture import Picture
 from workbench import ModelRequest
 from workbench.views.clock import instant
 
-# Whether the tokens of attempts that broke off are counted with the attempt that follows.
-FAILED_ATTEMPTS_COUNT = True
-
 # What the model has sent of a call and its caller has not read when it hangs up: 5 tokens at most
 # of the 200 per second were seen, with other programs on the machine.
 SLACK = 20
@@ -76,7 +73,7 @@ def _certain_calls(picture: Picture) -> list[_Call]:
             continue
         counted_at = request.ended_at
         if failed:  # counted with what follows, if that comes to an end in the same process
-            if not FAILED_ATTEMPTS_COUNT or follower is None:
+            if follower is None:
                 continue
             counted_at = follower.ended_at or counted_at
         if not any(
@@ -92,7 +89,11 @@ def _gaps(picture: Picture) -> list[tuple[float, float]]:
     """When the agent or the server was away; and when a task was at work that was killed with the
     message that had just sent it, and so is none of any turn.
     """
-    gaps = [(outage.began_at, outage.ended_at) for outage in picture.outages]
+    gaps = [
+        (trouble.began_at, trouble.ended_at)
+        for trouble in picture.around.troubles
+        if trouble.kind in ("agent", "server")
+    ]
     for id in picture.tasks.keys() - picture.by_task.keys():
         row = picture.tasks[id]
         if row.get("completed_at"):
