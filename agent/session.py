@@ -329,7 +329,7 @@ async def _all_turns(ctx: ObjectSharedContext) -> list[TurnRecord]:
         turn = await future
         if turn:
             turns[number] = turn
-    if sum(len(turn.model_dump_json()) for turn in turns.values()) > _MOST_BYTES:
+    if sum(len(turn.model_dump_json().encode()) for turn in turns.values()) > _MOST_BYTES:
         raise TerminalError(
             f"The {len(turns)} turns of this session do not fit into one answer of Restate's. "
             "Begin a new session.",

@@ -55,19 +55,29 @@ def test_all_open_work_is_killed_at_once(stack: Stack) -> None:
         assert session.wait_idle()["status"] == "completed"
 
 
-def test_a_message_killed_at_any_moment_leaves_no_turn_behind(stack: Stack) -> None:
-    """It takes its task along, for as long as it is under way."""
+@pytest.mark.parametrize("action", ["cancel", "kill"])
+def test_a_message_ended_at_any_moment_leaves_no_turn_behind(stack: Stack, action: str) -> None:
+    """Killed it takes its task along, for as long as it is under way; cancelled it comes through,
+    once it has begun to start its task.
+    """
     sessions = [stack.session() for _ in range(40)]
     for number, session in enumerate(sessions):
         message = {"content": "Write a greeter"}
         invocation = stack.ingress.send("CodingAgent", "message", message, key=session.key)
-        until = time.monotonic() + 0.001 * number
+        until = time.monotonic() + 0.0005 * number
         wait_until(partial(_is_past, until), what="the moment", every=0)
-        stack.admin.patch(f"/invocations/{invocation}/kill", allow=(404, 409))
+        stack.admin.patch(f"/invocations/{invocation}/{action}", allow=(404, 409))
     stack.model.set(tokens_per_second=10_000)
     for session in sessions:
         wait_until(partial(_is_idle, session), what="no turn to be open")
-        assert session.statuses() in ([], ["completed"], ["killed"])
+        assert session.statuses() in (
+            [],
+            ["completed"],
+            *([["killed"]] if action == "kill" else []),
+        )
+        tasks = f"target = 'CodingTask/run_task' AND invoked_by_target LIKE '%/{session.key}/%'"
+        if action == "cancel":
+            assert stack.count("sys_invocation", tasks) == len(session.turns())
     wait_until(lambda: not stack.open_invocations(), what="all work to be over", timeout=20)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from workbench.views.timeline.lifeline import Entry, Life, Record, Span, life_of
 
 OVER = Record("completed", None, created=0, running=10, completed=500, last_start=None, now=9000)
@@ -55,8 +57,9 @@ def test_from_the_first_cancel_on_it_is_cleanup() -> None:
     ]
 
 
-def test_a_rollback_after_a_failure_is_a_compensation_without_a_cancel() -> None:
-    rollback = Entry(3, "Command", "Call", 400, "Workspace/key/rollback", 2)
+@pytest.mark.parametrize("form", ["Call", "OneWayCall"])
+def test_a_rollback_after_a_failure_is_a_compensation_without_a_cancel(form: str) -> None:
+    rollback = Entry(3, "Command", form, 400, "Workspace/key/rollback", 2)
     life = life_of(replace(OVER, failure="[422] no"), [INPUT, RUN, DONE, rollback])
     assert life.compensations == (Span("compensation", 400, 500, "Workspace/key/rollback"),)
     assert [span.kind for span in life.states] == ["queued", "running"]
