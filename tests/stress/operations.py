@@ -146,7 +146,8 @@ class Watch:
     def run(self) -> None:
         """Go on until it is over."""
         while not self._over.wait(0.5):
-            self._log.collect()
+            with contextlib.suppress(WorkbenchError):  # busy: it is asked again
+                self._log.collect()
             with contextlib.suppress(WorkbenchError):  # the server is away
                 self.tasks = self._count_tasks()
                 self._look_for_paused()
