@@ -40,6 +40,7 @@ class ScriptedModel:
         self._http = httpx.Client(
             base_url=f"{self._url}/control/",
             trust_env=False,
+            timeout=30.0,  # one that is gone refuses at once; one on a busy machine may be slow
             limits=httpx.Limits(max_keepalive_connections=0),
         )
 
