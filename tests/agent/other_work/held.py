@@ -9,7 +9,6 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-import restate
 from restate import Context, ObjectContext, TerminalError
 
 from agent import work as own
@@ -58,26 +57,19 @@ async def _effect_after_a_hold(job: Job) -> str:
     return "done"
 
 
-async def _broken(job: Job) -> str:
+async def _break(ctx: Context, session: str) -> str:
+    """A step with a bug, as long as the test holds one."""
+
     async def fail() -> str:
-        if _file(job.session, "bug").exists():
+        if _file(session, "bug").exists():
             raise ValueError("a bug in the work")
         return "done"
 
-    return await job.step("break", fail)
+    return await ctx.run_typed("break", fail)
 
 
-def _fail_for_an_hour(session: str) -> None:
-    """Fail once, and ask for an hour of rest."""
-    if _file(session, "bug").exists() and not _file(session, "effect").exists():
-        _file(session, "effect").touch()
-        raise restate.RetryableError("come again", retry_after=_HOUR)
-
-
-async def _broken_for_an_hour(job: Job) -> str:
-    _fail_for_an_hour(job.session)
-    await job.ctx.sleep(_HOUR)
-    return "done"
+async def _broken(job: Job) -> str:
+    return await _break(job.ctx, job.session)
 
 
 async def _broken_at_once(job: Job) -> str:
@@ -99,7 +91,6 @@ _WORKS = {
     "step": _step_after_a_hold,
     "effect": _effect_after_a_hold,
     "broken": _broken,
-    "broken for an hour": _broken_for_an_hour,
     "broken at once": _broken_at_once,
     "false report": _false_report,
 }
@@ -120,7 +111,7 @@ async def run_task(ctx: Context, task: Task) -> Result:
 
 @coding_task.handler()
 async def leaf(ctx: Context, session: str) -> str:
-    _fail_for_an_hour(session)
+    await _break(ctx, session)
     try:
         await ctx.sleep(_HOUR)
     except TerminalError:
