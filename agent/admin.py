@@ -28,22 +28,11 @@ async def kill(invocation_id: str) -> str | None:
     return await _patch(invocation_id, "kill")
 
 
-async def wake(invocation_id: str, *, harder: bool) -> None:
+async def wake(invocation_id: str) -> None:
     """Have an invocation that is paused, or waits for its next attempt, make it now: until then it
     is not told of a cancellation.
-
-    `harder`: that was not enough. It is woken where its service is served now, for which one that
-    waits has to be paused first.
     """
-    if not harder:
-        await _patch(invocation_id, "resume")
-        return
-    rows = await _query(f"SELECT status FROM sys_invocation WHERE id = '{invocation_id}'")
-    status = rows[0]["status"] if rows else None
-    if status == "paused":
-        await _patch(invocation_id, "resume?deployment=latest")
-    elif status == "backing-off":
-        await _patch(invocation_id, "pause")
+    await _patch(invocation_id, "resume")
 
 
 async def why_waiting(invocation_id: str) -> Waiting | None:

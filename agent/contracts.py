@@ -168,7 +168,7 @@ class Brief(Wire):
         hasty: the turn before was interrupted before it had anything to show.
     """
 
-    conversation: list[ChatMessage]
+    conversation: list[ChatMessage] = Field(min_length=1)
     hasty: bool = False
 
 
@@ -184,6 +184,12 @@ class Task(Wire):
     epoch: str | None = None
     brief: Brief | None = None
     behind: list[TurnRef] = []
+
+    @model_validator(mode="after")
+    def _check_beginning(self) -> "Task":
+        if self.brief is None and not self.behind:
+            raise PydanticCustomError("brief", "'brief' is missing, and nothing is ahead")
+        return self
 
 
 class Result(Wire):

@@ -159,7 +159,7 @@ async def stay_and_wake(
         waited += patience
         if waited >= limit:
             return False
-        wake = partial(admin.wake, invocation_id, harder=waited > _LONGEST_PATIENCE)
+        wake = partial(admin.wake, invocation_id)
         await stay_until_over(ctx.run_typed("wake", wake), again=again)
         # It may have been paused just when it was told.
         ctx.cancel_invocation(invocation_id)

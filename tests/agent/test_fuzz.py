@@ -158,6 +158,9 @@ def test_requests_made_from_the_openapi_documents(
             # What is sent is accepted unread, and refused where nobody hears it.
             if case.operation.path.startswith("/restate/send/"):
                 checks = _SHAPES
+            # A task whose turn is over fails, with 500 as any step that does.
+            if "/CodingTask/" in case.operation.path:
+                checks = [check for check in checks if check is not not_a_server_error]
             case.validate_response(response, checks=checks)
 
         send()

@@ -48,7 +48,8 @@ def test_all_open_work_is_killed_at_once(stack: Stack) -> None:
             stack.admin.patch(f"/invocations/{row['id']}/kill", allow=(404, 409))
     for session in sessions:
         wait_until(partial(_is_idle, session), what="no turn to be open")
-        assert session.statuses() == ["killed"]
+        # One whose step was killed a moment before has failed.
+        assert session.statuses() in (["killed"], ["failed"])
         session.wait_no_draft()
         # Not even the first message that asks is told that the session is busy.
         session.call("message", {"content": "Hello", "when_busy": "reject"})

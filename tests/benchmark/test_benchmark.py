@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.benchmark import load, long_session
 from tests.stack import Stack
 
@@ -43,8 +41,8 @@ def test_long_session(own_stack: Stack) -> None:
     begin, full, end = costs
     assert [cost.turns for cost in costs] == [range(1, 3), range(5, 7), range(11, 13)]
     assert any(line.startswith("a session with 10 turns, after ") for line in lines)
-    assert begin.bytes.written == pytest.approx(end.bytes.written, rel=0.05)
-    # The content is read, over and over, and the window of so short a session is not yet full.
+    # The conversation goes to the task, and the window of so short a session is not yet full.
+    assert begin.bytes.written < full.bytes.written < end.bytes.written
     assert len(long_session._MESSAGE) < begin.bytes.written < begin.bytes.agent < begin.bytes.turn
     assert begin.bytes.read < full.bytes.read < end.bytes.read
     assert begin.prompt_tokens < full.prompt_tokens < end.prompt_tokens
