@@ -162,14 +162,14 @@ async def _start(
     """
     session.newest += 1
     session.epoch = session.epoch or ctx.request().id
+    brief = None if session.open else session.brief(session.newest, content, hasty=hasty)
     task = Task(
         session=ctx.key(),
         turn=session.newest,
         epoch=session.epoch,
+        brief=brief,
         behind=[turn.ref for turn in session.open],
     )
-    if not session.open:
-        task.brief = session.brief(task.turn, content, hasty=hasty)
     key = f"{ctx.request().id}/{task.turn}"
     while True:
         try:
