@@ -84,7 +84,7 @@ class FileRequest(Wire):
     path: FilePath
 
 
-@coding_task.handler(ingress_private=True, invocation_context_managers=checked(Task))
+@coding_task.handler(invocation_context_managers=checked(Task))
 async def run_task(ctx: Context, task: Task) -> Result:
     """Work on one turn of a session.
 
