@@ -109,6 +109,10 @@ def test_the_agent_is_replaced_at_another_address(held: Stack) -> None:
     sessions = [held.session() for _ in range(3)]
     for session, work in zip(sessions, ["plan", "leafy", "plan"], strict=True):
         session.message(work)
+    for session in sessions[::2]:
+        session.wait_streaming(1, "plan")
+    leaves = "target LIKE 'CodingTask/leaf%' AND status = 'running'"
+    wait_until(lambda: held.count("sys_invocation", leaves) == 2, what="both leaves to begin")
     held.model.set(tokens_per_second=5)
     held.agent.kill()
     other = OtherAgent.started(

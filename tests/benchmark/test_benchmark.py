@@ -26,7 +26,8 @@ def test_load(own_stack: Stack) -> None:
         assert min(result.first_request) > 0
         # Its second interruption finds nothing to cancel.
         assert result.missed == (result.sessions if result.pattern is load.NAIVE else 0)
-        assert (result.late_tokens > 0) == (result.pattern is load.NAIVE)
+        assert result.pattern is load.NAIVE or result.late_tokens == 0
+    assert sum(result.late_tokens for result in results) > 0
     assert re.search(r"^\| 3 +\|( +\d+\.\d\d / \d+\.\d\d / \d+\.\d\d \|){2}$", text, re.MULTILINE)
     assert re.search(r"^\| 3 +\| this agent +\| +12 \|.* 0% \| +0.00 \|$", text, re.MULTILINE)
     assert "Attempts that failed: 0." in text
