@@ -236,9 +236,10 @@ async def _interrupt(
     that this has interrupted: others may have come to their end in some other way first.
     """
     turns = session.open
+    # Attached first: of one that has no slot yet, nothing is left once it is cancelled.
+    tasks = [_attach(ctx, turn) for turn in turns]
     for turn in turns:
         ctx.cancel_invocation(turn.task_id)
-    tasks = [_attach(ctx, turn) for turn in turns]
     interrupted = []
     for turn, task in zip(turns, tasks, strict=True):
         forced = await _end(ctx, turn, task)

@@ -40,6 +40,22 @@ def test_a_message_interrupts_the_task_in_any_step(stack: Stack, step: str) -> N
     assert plan in said["content"]
 
 
+def test_a_message_attaches_before_it_cancels(stack: Stack) -> None:
+    """A task that waits for a slot is `pending` with the queues of the next release. Cancelled, it
+    leaves nothing: who has attached before is told 409 "canceled", who comes later 404 (1.7.12).
+    """
+    session = stack.session()
+    session.message()
+    message = {"content": "Write it with Flask"}
+    second = stack.ingress.send("CodingAgent", "message", message, key=session.key)
+    stack.admin.wait_for(second, "completed")
+    journal = f"SELECT entry_type FROM sys_journal WHERE id = '{second}' ORDER BY index"
+    types = [row["entry_type"] for row in stack.admin.query(journal)]
+    attach, cancel = "Command: AttachInvocation", "Command: SendSignal"
+    assert types.index(attach) < types.index(cancel)
+    session.stop()
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_no_token_is_generated_after_the_interruption(stack: Stack, step: str) -> None:
     session = stack.session()
