@@ -7,9 +7,8 @@ import shlex
 import shutil
 import sys
 import time
+from functools import partial
 from pathlib import Path
-
-from rich.console import Console
 
 from tests.claims.claims import Claim, ClaimsError, load_claims
 from tests.claims.columns import Column, Result, columns, run_tests
@@ -17,10 +16,9 @@ from tests.claims.matrix import (
     Found,
     as_markdown,
     is_unexpected,
+    overview,
+    result_line,
     rows,
-    show_list,
-    show_matrix,
-    show_results,
     summary,
 )
 from tests.claims.options import parse
@@ -29,72 +27,62 @@ from workbench.command import run_command
 from workbench.errors import WorkbenchError
 from workbench.home import home
 
-_WIDTH = 150  # where no terminal says how wide it is
-
 
 def main(arguments: list[str]) -> int:
     """The exit code: 1 if something is not as recorded or could not be decided, 130 for Ctrl-C."""
     chosen = parse(arguments)
     try:
         recorded = load_claims()
-        claims = [_find(id, recorded) for id in chosen.only] or list(recorded.values())
     except ClaimsError as error:
         print(error, file=sys.stderr)
         return 1
-    # With --markdown - stdout is for the matrix.
-    console = Console(highlight=False, stderr=chosen.markdown == "-")
-    if not console.is_terminal:
-        console.width = _WIDTH
+    if unknown := [id for id in chosen.only if id not in recorded]:
+        said = f"There is no claim {unknown[0]!r}; ./scripts/claims --list shows all."
+        print(said, file=sys.stderr)
+        return 1
+    claims = [recorded[id] for id in chosen.only] or list(recorded.values())
     if chosen.list:
-        show_list(console, claims)
+        for claim in claims:
+            lesson = claim.lesson or f"none: {claim.no_lesson}"
+            print(f"{claim.id}\n  {claim.says}\n  {claim.verdict} · lesson {lesson}")
         return 0
     command = shlex.join(["./scripts/claims", *arguments])
-    return run_command(lambda: _run(chosen, claims, console, command))
+    return run_command(lambda: _run(chosen, claims, command))
 
 
-def _find(id: str, claims: dict[str, Claim]) -> Claim:
-    if id not in claims:
-        raise ClaimsError(f"There is no claim {id!r}; ./scripts/claims --list shows all.")
-    return claims[id]
-
-
-def _run(chosen: argparse.Namespace, claims: list[Claim], console: Console, command: str) -> int:
+def _run(chosen: argparse.Namespace, claims: list[Claim], command: str) -> int:
     wanted = columns(chosen.restate, chosen.sdk, chosen.vqueues)
     kept = home() / "logs" / "claims"
     kept.mkdir(parents=True, exist_ok=True)
+    # With --markdown - stdout is for the matrix.
+    out = sys.stderr if chosen.markdown == "-" else sys.stdout
     found: dict[Column, dict[str, Result]] = {}
     with own_home("claims-") as folder:
-        environments = {column: column.prepare(console.print) for column in wanted}
+        environments = {column: column.prepare(partial(print, file=out)) for column in wanted}
         for column, env in environments.items():
+            began = time.monotonic()
             try:
-                found[column] = _run_column(column, env, claims, console)
+                found[column] = run_tests(claims, column, env, _show)
             finally:
                 if (log := folder / "logs" / "claims.log").exists():
                     name = str(column).replace(", ", "-").replace(" ", "-").lower()
                     shutil.copyfile(log, kept / f"{name}.log")
+            seconds = time.monotonic() - began
+            print(f"{column}: {summary(claims, found[column])} ({seconds:.0f} s)", file=out)
     if len(wanted) == 1:
-        show_results(console, claims, found[Column()])
+        print(*(result_line(claim, found[Column()][claim.id]) for claim in claims), sep="\n")
+    elif chosen.markdown:
+        _write(chosen.markdown, as_markdown(wanted, rows(claims, found), command))
     else:
-        matrix = rows(claims, found)
-        for column, results in found.items():
-            console.print(f"{column}: {summary(claims, results)}")
-        show_matrix(console, wanted, matrix)
-        if chosen.markdown:
-            _write(chosen.markdown, as_markdown(wanted, matrix, command))
+        print(overview(wanted, rows(claims, found)))
     return _complain(claims, found, kept)
 
 
-def _run_column(
-    column: Column, env: dict[str, str], claims: list[Claim], console: Console
-) -> dict[str, Result]:
-    """Run the tests of a column; a terminal shows how far they are."""
-    began, many = time.monotonic(), f"{len(claims)} claim{'s' * (len(claims) != 1)}"
-    with console.status(f"{column}: {many}") as status:
-        results = run_tests(
-            claims, column, env, lambda done: status.update(f"{column}: {done} of {many}")
-        )
-    console.print(f"{column}: {many} in {time.monotonic() - began:.0f} s")
-    return results
+def _show(column: Column, done: int, count: int) -> None:
+    """Show on a terminal how many claims of a column are decided; the line goes in the end."""
+    if sys.stderr.isatty():
+        said = f"{column}: {done} of {count} claims" if done < count else ""
+        print(f"\r\033[K{said}", end="", flush=True, file=sys.stderr)
 
 
 def _complain(claims: list[Claim], found: Found, kept: Path) -> int:
@@ -107,15 +95,14 @@ def _complain(claims: list[Claim], found: Found, kept: Path) -> int:
                 said = (
                     f"Claim {claim.id} could not be decided.\n"
                     f"  place:    {claim.place}\n"
-                    f"  evidence: {result.evidence}\n"
                     f"  error:    {result.observed.splitlines()[0]}\n"
                     "  Run it again; the whole report is in its log (see below)."
                 )
             elif column.pinned and is_unexpected(claim, result):
-                said = f"{claim.complaint(*result[:2])}\n  evidence: {result.evidence}"
+                said = claim.complaint(*result[:2])
             else:
                 continue
-            print(f"\n{column}\n{said}", file=sys.stderr)
+            print(f"\n{column}\n{said}\n  evidence: {result.evidence}", file=sys.stderr)
             code = 1
     if code:
         print(f"\nThe logs of this run are in {kept}", file=sys.stderr)

@@ -100,11 +100,15 @@ def _order(version: str) -> list[int]:
 
 
 def run_tests(
-    claims: list[Claim], column: Column, env: dict[str, str], progress: Callable[[int], None]
+    claims: list[Claim],
+    column: Column,
+    env: dict[str, str],
+    progress: Callable[[Column, int, int], None],
 ) -> dict[str, Result]:
     """Test the claims in a process of their own; the results by the claims' ids.
 
-    `progress` is told how many are done. Raises WorkbenchError if the tests cannot be run at all.
+    `progress` is told the column, how many are decided, and of how many. Raises WorkbenchError if
+    the tests cannot be run at all.
     """
     report, log = logs() / "claims.jsonl", logs() / "claims.log"
     report.write_text("")
@@ -125,9 +129,10 @@ def run_tests(
             try:
                 process.wait(0.2)
             except subprocess.TimeoutExpired:
-                progress(len(report.read_text().splitlines()))
+                progress(column, len(report.read_text().splitlines()), len(claims))
     finally:
         _end(process)
+    progress(column, len(claims), len(claims))
     lines = [json.loads(line) for line in report.read_text().splitlines()]
     results = {line["claim"]: Result(*line["result"]) for line in lines}
     if process.returncode not in (0, 1) or results.keys() != {claim.id for claim in claims}:
