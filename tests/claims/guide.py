@@ -56,15 +56,19 @@ class Guide:
         async def hold(ctx: ObjectContext) -> None:
             await self.queue.passed()
 
+        async def clean_up() -> None:
+            self.notes.append("cleanup begins")
+            await self.cleanup.passed()
+
         @task.handler()
         async def run_task(ctx: Context, order: dict[str, Any]) -> str:
             try:
                 await ctx.run_typed("call the model", self.model.passed)
             except TerminalError:
-                await ctx.run_typed("clean up", self.cleanup.passed)
-                self.notes.append("cleanup is over")
                 note = {"role": "assistant", "content": "(interrupted)"}
                 ctx.object_send(append_message, key=order["session"], arg=note)
+                await ctx.run_typed("clean up", clean_up)
+                self.notes.append("cleanup is over")
                 raise
             answer = {"role": "assistant", "content": "the answer"}
             ctx.object_send(append_message, key=order["session"], arg=answer)

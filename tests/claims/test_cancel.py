@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,8 @@ from tests.gate import Gate
 from workbench import serve_here, wait_until
 
 
-@pytest.mark.claims(
-    "cancel-surfaces-at-next-await", "terminal-error-at-next-await", "cancel-is-terminal-error"
-)
-def test_next_await(lab: Lab, observed: Observed) -> None:
-    """The handler is busy elsewhere when the cancel comes, and awaits Restate after that."""
+def cancelled_elsewhere(lab: Lab, then: Callable[[Context, Notes], Awaitable[Any]]) -> Notes:
+    """What a handler notes that is busy elsewhere when its cancel comes, and awaits `then`."""
     notes, gate, service = Notes(), Gate(), Service("ClaimElsewhere")
 
     @service.handler()
@@ -39,7 +37,7 @@ def test_next_await(lab: Lab, observed: Observed) -> None:
         try:
             await gate.passed()
             notes.append("goes on")
-            await ctx.sleep(HOUR)
+            await then(ctx, notes)
         except TerminalError as error:
             notes.append(f"TerminalError {error.status_code} {error.message}")
             raise
@@ -54,37 +52,29 @@ def test_next_await(lab: Lab, observed: Observed) -> None:
         wait_until(lambda: lab.cancels(id), what="the signal to be in the journal")
         gate.open()
         lab.wait(id, "completed")
+    return notes
+
+
+@pytest.mark.claims(
+    "cancel-surfaces-at-next-await",
+    "terminal-error-at-next-await",
+    "cancel-is-terminal-error",
+    "cancel-surfaces-at-next-run",
+)
+def test_next_await(lab: Lab, observed: Observed) -> None:
+    notes = cancelled_elsewhere(lab, lambda ctx, notes: ctx.sleep(HOUR))
     at_next = notes[0] == "goes on" and len(notes) == 2
     terminal = notes[-1].startswith("TerminalError")
     words = f"busy elsewhere, the handler {notes[0]}; its next await raises {notes[-1]}"
     observed("cancel-surfaces-at-next-await", at_next, words)
     observed("terminal-error-at-next-await", at_next and terminal, words)
     observed("cancel-is-terminal-error", terminal, f"a {notes[-1]}")
-
-
-@pytest.mark.claims("cancel-surfaces-at-next-run")
-def test_next_run(lab: Lab, observed: Observed) -> None:
-    notes, gate, service = Notes(), Gate(), Service("ClaimBeforeAStep")
-
-    @service.handler()
-    async def work(ctx: Context) -> None:
-        await ctx.run_typed("first step", nothing)
-        await gate.passed()
-        try:
-            await ctx.run_typed("step", notes.add("its step begins all the same"))
-        except TerminalError:
-            notes.append("ctx.run_typed raises TerminalError")
-            raise
-
-    with lab.serving(service):
-        id = lab.ingress.send("ClaimBeforeAStep", "work")
-        gate.wait_reached()
-        lab.admin.cancel(id)
-        wait_until(lambda: lab.cancels(id), what="the signal to be in the journal")
-        gate.open()
-        lab.wait(id, "completed")
-    words = "; ".join(sorted(notes))
-    observed("cancel-surfaces-at-next-run", words.startswith("ctx.run_typed raises"), words)
+    begins = "its step begins all the same"
+    notes = cancelled_elsewhere(lab, lambda ctx, notes: ctx.run_typed("step", notes.add(begins)))
+    raised = [note for note in notes if note not in ("goes on", begins)]
+    words = f"ctx.run_typed raises {', '.join(raised) or 'nothing'}"
+    words += f"; {begins}" * (begins in notes)
+    observed("cancel-surfaces-at-next-run", raised[:1] == ["TerminalError 409 cancelled"], words)
 
 
 @pytest.mark.claims("await-points-wait-for-results", "cancelled-error-in-the-task")

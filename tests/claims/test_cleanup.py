@@ -58,14 +58,14 @@ def test_second_cancel(lab: Lab, observed: Observed) -> None:
         cleaner = Cleaner()
         with lab.serving(cleaner.service):
             id = cleaner.cancelled(lab)
-            if cancels == 2:
+            if cancels == 2 and not lab.over(id):
                 lab.admin.cancel(id)
                 lab.over_within(3.0, id)
             cleaner.finish(lab, id)
         ends.append(cleaner.notes[-1])
         if cancels == 1:
             noted = [note for note in cleaner.notes if note.startswith("cleanup")]
-            words = f"{', '.join(noted)}; then the invocation ends"
+            words = f"{', '.join(noted) or 'its first step is cut'}; then the invocation ends"
             observed("cancel-allows-proper-cleanup", ends == ["cleanup is over"], words)
     observed(
         "cleanup-always-runs",

@@ -137,7 +137,7 @@ def test_manual(lab: Lab, release: Release, observed: Observed) -> None:
         "paused-needs-a-manual-resume",
         (waiting, resumed, cancelled) == ("paused", "success", "paused"),
         f"still {waiting} when its code is mended and serves others; {resumed} after a resume; "
-        f"without one, a cancel wakes and ends it: {cancelled}",
+        f"after a cancel in its place: {cancelled}",
     )
 
 
