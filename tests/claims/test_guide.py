@@ -126,11 +126,13 @@ def test_interruption(lab: Lab, guide: Guide, observed: Observed) -> None:
         f"the task of the message before: {outcome}; the reply "
         f"{'names' if interrupts else 'does not name'} it",
     )
+    attached = "AttachInvocation" in path
     late = "(interrupted)" not in str(asked)
     observed(
         "new-message-waits-for-cleanup",
-        waits and not sent_meanwhile and in_order and not late,
-        f"the task's cleanup is held: message {'waits' if waits else 'does not wait'} and sends "
+        attached and waits and not sent_meanwhile and in_order and not late,
+        f"the task's cleanup is held: message {'attaches' if attached else 'does not attach'} to "
+        f"it, {'waits' if waits else 'does not wait'} and sends "
         f"{sent_meanwhile or 'nothing'}; the cleanup that the session is asked for, one-way, "
         f"{'comes after the new task' if late else 'comes before it'}",
     )
