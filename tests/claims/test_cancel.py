@@ -197,8 +197,8 @@ def test_server_crash(tmp_path: Path, lab: Lab, observed: Observed) -> None:
     observed(
         "ctx-cancel-is-durable",
         (sent, signals[1], ends[1]) == (1, 1, CANCELLED),
-        f"{sent} SendSignal in the journal of who cancels; after a crash of the server "
-        f"{signals[1]} Signal in that of the cancelled, which ends {ends[1]}",
+        f"{sent} SendSignal in the caller's journal; after a crash of the server {signals[1]} "
+        f"Signal in the target's, and it ends {ends[1]}",
     )
 
 

@@ -22,7 +22,7 @@ from tests.claims.lab import (
     retries,
 )
 from tests.gate import Gate
-from workbench import AdminError, new_key
+from workbench import AdminError, new_key, wait_until
 
 _DOZES = timedelta(milliseconds=50)
 
@@ -64,7 +64,13 @@ def test_lifecycle(lab: Lab, observed: Observed) -> None:
         path.append(lab.row(id)["status"])
         gates["work"].open()
         path.append(lab.wait(id, "suspended"))
-        path.append(lab.wait(id, *BACKING_OFF))
+        wait_until(lambda: attempts, what="an attempt")
+        path.append(
+            wait_until(
+                lambda: (status := lab.row(id)["status"]) in BACKING_OFF and status,
+                what="the wait for the next attempt",
+            )
+        )
         path.append(lab.wait(id, "paused"))
         lab.admin.resume(id)
         mended.wait_reached()

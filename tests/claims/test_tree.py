@@ -147,8 +147,8 @@ def test_handled(lab: Lab, observed: Observed) -> None:
         "upward-flow-can-be-handled",
         of_the_child == ["success", "success", CANCELLED],
         f"the child is cancelled: {of_the_child[2]}; its parent handles that: {of_the_child[1]}, "
-        f"and so its own parent: {of_the_child[0]}; where the root is cancelled, a parent that "
-        f"handles it ends in {of_the_root[1]}, which keeps nothing from the root: {of_the_root[0]}",
+        f"and the parent's caller: {of_the_child[0]}; the root is cancelled: a parent that handles "
+        f"it: {of_the_root[1]}, and the root all the same: {of_the_root[0]}",
     )
 
 
@@ -207,8 +207,8 @@ def test_sent_calls(lab: Lab, observed: Observed) -> None:
     observed(
         "sends-are-detached",
         not any(cancels) and killed_ends == ["success", "success"],
-        f"from a cancel of their caller: cancel signals in the journals: {signals}; "
-        f"not from its kill: {taken}",
+        f"their caller is cancelled: cancel signals in the journals: {signals}; it is killed: "
+        f"{taken}",
     )
 
 
