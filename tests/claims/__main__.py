@@ -6,83 +6,104 @@ import argparse
 import shlex
 import shutil
 import sys
-from datetime import date
+import time
+from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
-from tests.claims.claim import Claim, ClaimsError, find_claim, load_claims
-from tests.claims.column import Column, columns
-from tests.claims.look import Result, look
-from tests.claims.markdown import as_markdown
-from tests.claims.matrix import rows, show_matrix
+from tests.claims.claims import Claim, ClaimsError, load_claims
+from tests.claims.columns import Column, Result, columns, run_tests
+from tests.claims.matrix import (
+    Found,
+    as_markdown,
+    is_unexpected,
+    overview,
+    result_line,
+    rows,
+    summary,
+)
 from tests.claims.options import parse
-from tests.claims.progress import Progress
-from tests.claims.table import complaint, is_unexpected, show_list, show_results, summary
 from tests.own_home import own_home
 from workbench.command import run_command
 from workbench.errors import WorkbenchError
 from workbench.home import home
 
-_WIDTH = 150  # where no terminal says how wide it is
-
 
 def main(arguments: list[str]) -> int:
-    """The exit code: 1 when something is not as recorded or could not be decided, 130 Ctrl-C."""
+    """The exit code: 1 if something is not as recorded or could not be decided, 130 for Ctrl-C."""
     chosen = parse(arguments)
     try:
         recorded = load_claims()
-        claims = [find_claim(id, recorded) for id in chosen.only] or list(recorded.values())
     except ClaimsError as error:
         print(error, file=sys.stderr)
         return 1
-    # With --markdown - stdout is the matrix's.
-    console = Console(highlight=False, stderr=chosen.markdown == "-")
-    if not console.is_terminal:
-        console.width = _WIDTH
+    if unknown := [id for id in chosen.only if id not in recorded]:
+        said = f"There is no claim {unknown[0]!r}; ./scripts/claims --list shows all."
+        print(said, file=sys.stderr)
+        return 1
+    claims = [recorded[id] for id in chosen.only] or list(recorded.values())
     if chosen.list:
-        show_list(console, claims)
+        for claim in claims:
+            lesson = claim.lesson or f"none: {claim.no_lesson}"
+            print(f"{claim.id}\n  {claim.says}\n  {claim.verdict} · lesson {lesson}")
         return 0
     command = shlex.join(["./scripts/claims", *arguments])
-    return run_command(lambda: _run(chosen, claims, console, command))
+    return run_command(lambda: _run(chosen, claims, command))
 
 
-def _run(chosen: argparse.Namespace, claims: list[Claim], console: Console, command: str) -> int:
-    wanted = columns(chosen.restate, chosen.sdk)
+def _run(chosen: argparse.Namespace, claims: list[Claim], command: str) -> int:
+    wanted = columns(chosen.restate, chosen.sdk, chosen.vqueues)
     kept = home() / "logs" / "claims"
+    kept.mkdir(parents=True, exist_ok=True)
+    # With --markdown - stdout is for the matrix.
+    out = sys.stderr if chosen.markdown == "-" else sys.stdout
+    found: dict[Column, dict[str, Result]] = {}
     with own_home("claims-") as folder:
-        try:
-            envs = {column: column.prepare(console.print) for column in wanted}
-            found: dict[Column, dict[str, Result]] = {}
-            for column, env in envs.items():
-                with Progress(console, str(column), len(claims)) as progress:
-                    found[column] = look(claims, column, env, progress.done)
-                _keep(folder, kept, column)
-        except WorkbenchError:
-            _keep(folder, kept, None)
-            raise
-    pinned = found[Column()]
+        environments = {column: column.prepare(partial(print, file=out)) for column in wanted}
+        for column, env in environments.items():
+            began = time.monotonic()
+            try:
+                found[column] = run_tests(claims, column, env, _show)
+            finally:
+                if (log := folder / "logs" / "claims.log").exists():
+                    name = str(column).replace(", ", "-").replace(" ", "-").lower()
+                    shutil.copyfile(log, kept / f"{name}.log")
+            seconds = time.monotonic() - began
+            print(f"{column}: {summary(claims, found[column])} ({seconds:.0f} s)", file=out)
     if len(wanted) == 1:
-        show_results(console, claims, pinned)
+        print(*(result_line(claim, found[Column()][claim.id]) for claim in claims), sep="\n")
+    elif chosen.markdown:
+        _write(chosen.markdown, as_markdown(wanted, rows(claims, found), command))
     else:
-        matrix = rows(claims, found)
-        for column, results in found.items():
-            console.print(f"{column}: {summary(results)}")
-        show_matrix(console, wanted, matrix)
-        if chosen.markdown:
-            _write(chosen.markdown, as_markdown(wanted, matrix, command, date.today()))
+        print(overview(wanted, rows(claims, found)))
     return _complain(claims, found, kept)
 
 
-def _complain(claims: list[Claim], found: dict[Column, dict[str, Result]], kept: Path) -> int:
+def _show(column: Column, done: int, count: int) -> None:
+    """Show on a terminal how many claims of a column are decided; the line goes in the end."""
+    if sys.stderr.isatty():
+        said = f"{column}: {done} of {count} claims" if done < count else ""
+        print(f"\r\033[K{said}", end="", flush=True, file=sys.stderr)
+
+
+def _complain(claims: list[Claim], found: Found, kept: Path) -> int:
     """Say what is wrong: all that is unexpected with the pinned versions, errors with any."""
     code = 0
     for column, results in found.items():
         for claim in claims:
             result = results[claim.id]
-            if result.outcome == "error" or (column.pinned and is_unexpected(claim, result)):
-                print(f"\n{column}\n{complaint(claim, result)}", file=sys.stderr)
-                code = 1
+            if result.outcome == "error":
+                said = (
+                    f"Claim {claim.id} could not be decided.\n"
+                    f"  place:    {claim.place}\n"
+                    f"  error:    {result.observed.splitlines()[0]}\n"
+                    "  Run it again; the whole report is in its log (see below)."
+                )
+            elif column.pinned and is_unexpected(claim, result):
+                said = claim.complaint(*result[:2])
+            else:
+                continue
+            print(f"\n{column}\n{said}\n  evidence: {result.evidence}", file=sys.stderr)
+            code = 1
     if code:
         print(f"\nThe logs of this run are in {kept}", file=sys.stderr)
     return code
@@ -96,15 +117,6 @@ def _write(target: str, text: str) -> None:
         Path(target).write_text(text, encoding="utf-8")
     except OSError as error:
         raise WorkbenchError(f"Cannot write {target}: {error.strerror}.") from error
-
-
-def _keep(folder: Path, kept: Path, column: Column | None) -> None:
-    """Keep pytest's report of a column, whatever becomes of the run's home."""
-    kept.mkdir(parents=True, exist_ok=True)
-    name = "last" if column is None else f"restate-{column.server}-sdk-{column.sdk}"
-    log = folder / "logs" / "claims.log"
-    if log.exists():
-        shutil.copyfile(log, kept / f"{name}.log")
 
 
 if __name__ == "__main__":

@@ -1,45 +1,85 @@
-"""A Restate server, and what probes ask of it in SQL that the older versions know as well."""
+"""A Restate server, and what the tests ask of it in SQL that the older versions know as well.
+
+The handlers are served by the tests' own process, in one event loop, so the order of their notes is
+the order in which things happened. A gate (`tests/gate.py`) holds a handler where a test wants it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import pytest
 import restate as sdk
+from restate import InvocationRetryPolicy
 
 from workbench import (
     Admin,
+    AdminError,
     Ingress,
     Restate,
     Served,
     WaitTimeout,
     serve_here,
     start_restate,
-    tree_rows,
     wait_until,
 )
 from workbench.home import as_home
 from workbench.sql import sql_text
 from workbench.stop_all import stop_all
 
-_Service = sdk.Service | sdk.VirtualObject
+Service = sdk.Service | sdk.VirtualObject
 
-CANCELLED = "[409] cancelled"
-KILLED = "[409] killed"
+CANCELLED, KILLED = "[409] cancelled", "[409] killed"
+BACKING_OFF = ("backing-off", "ready")
+"""Waiting for the next attempt; with vqueues such an invocation is `ready`."""
+
+HOUR = timedelta(hours=1)
+SOON = 0.5
+"""Seconds; what comes at once takes some hundredths of one."""
+
+NOT_THERE = "not there: "
 
 
-def _silent(_: str) -> None:
-    pass
+def not_there(what: str) -> NoReturn:
+    """End a test: this server, or this SDK, does not have what the claim is about."""
+    pytest.skip(NOT_THERE + what)
+
+
+def retries(attempts: int, *, seconds: float = 0.01) -> InvocationRetryPolicy:
+    """Retry so often, at even intervals, and pause then."""
+    return InvocationRetryPolicy(
+        initial_interval=timedelta(seconds=seconds),
+        exponentiation_factor=1.0,
+        max_attempts=attempts,
+        on_max_attempts="pause",
+    )
+
+
+async def nothing() -> None:
+    """A step without work."""
+
+
+class Notes(list[str]):
+    """What the handlers of a test did, in order."""
+
+    def add(self, what: str) -> Callable[[], None]:
+        """A step that notes that it ran."""
+        return lambda: self.append(what)
+
+    def wait(self, what: str, *, times: int = 1) -> None:
+        wait_until(
+            lambda: self.count(what) >= times, what=f"{what!r}, {times} times, among the notes"
+        )
 
 
 @dataclass
 class Lab:
-    """A server in a home of its own; `version` is None for the one that the series is written
-    against.
-    """
+    """A server with a state folder of its own; `version` is None for the pinned one."""
 
     home: Path
     version: str | None
@@ -50,10 +90,7 @@ class Lab:
     @staticmethod
     @contextmanager
     def started(home: Path, version: str | None) -> Iterator[Lab]:
-        """Start a server; all that was started in its home is ended in the end.
-
-        The home is that of the process only while something is started or ended.
-        """
+        """Start a server; in the end everything that was started in its folder has ended."""
         with as_home(home):
             restate = start_restate("embedded", version=version, progress=_silent)
         try:
@@ -63,15 +100,34 @@ class Lab:
             with as_home(home):
                 stop_all()
 
+    def crash(self) -> None:
+        """Kill the server, start it again on the same data, and wait until it answers queries."""
+        self.restate.kill()  # type: ignore[attr-defined]
+        with as_home(self.home):
+            start_restate("embedded", version=self.version, progress=_silent)
+
+        def answers() -> bool:
+            try:
+                return bool(self.admin.query("SELECT count(*) AS n FROM sys_invocation"))
+            except AdminError:  # for a moment, although the server says that it is healthy
+                return False
+
+        wait_until(answers, what="the server to answer again", timeout=20.0)
+
     @contextmanager
-    def serving(self, *services: _Service, name: str | None = None) -> Iterator[Served]:
+    def serving(self, *services: Service, name: str | None = None) -> Iterator[Served]:
         """Serve and register services; in the end they and their invocations are gone."""
         with serve_here(*services, name=name) as served:
             deployment = self.admin.register(served.uri, force=True)["id"]
             try:
                 yield served
             finally:
-                self._end([service.name for service in services])
+                names = ", ".join(sql_text(service.name) for service in services)
+                for row in self.admin.query(
+                    f"SELECT id FROM sys_invocation WHERE target_service_name IN ({names}) "
+                    "AND status != 'completed'"
+                ):
+                    self.admin.patch(f"/invocations/{row['id']}/kill", allow=(404, 409))
                 self.admin.delete(f"/deployments/{deployment}", force=True, allow=(404,))
 
     def row(self, id: str) -> dict[str, Any]:
@@ -80,9 +136,7 @@ class Lab:
         return rows[0] if rows else {}
 
     def outcome(self, id: str) -> str:
-        """How an invocation stands, or how it ended: its status, `success`, its failure, or `no
-        record`.
-        """
+        """How an invocation ended (`success`, its failure, `no record`), or its status."""
         row = self.row(id)
         over = row.get("completion_failure") or row.get("completion_result")
         return str(over or row.get("status") or "no record")
@@ -92,39 +146,25 @@ class Lab:
         self.admin.wait_for(id, *statuses, timeout=timeout)
         return self.outcome(id)
 
-    def over_within(self, id: str, seconds: float) -> bool:
-        """Whether an invocation is over after so many seconds at most; one without a record is."""
-        try:
-            wait_until(
-                lambda: self.row(id).get("status", "completed") == "completed",
-                what="the end",
-                timeout=seconds,
+    def over(self, id: str) -> bool:
+        """Whether an invocation is over; one without a record is."""
+        return bool(self.row(id).get("status", "completed") == "completed")
+
+    def over_within(self, seconds: float, *ids: str) -> bool:
+        """Whether invocations are over after so many seconds at most."""
+        return happens(lambda: all(map(self.over, ids)), seconds)
+
+    def children(self, id: str, *, count: int = 1) -> list[str]:
+        """Wait until an invocation has called or sent so many; their ids, oldest first."""
+
+        def found() -> list[str]:
+            rows = self.admin.query(
+                f"SELECT id FROM sys_invocation WHERE invoked_by_id = {sql_text(id)} "
+                "ORDER BY created_at, id"
             )
-        except WaitTimeout:
-            return False
-        return True
+            return [row["id"] for row in rows] if len(rows) >= count else []
 
-    def children(self, id: str, handler: str = "") -> list[str]:
-        """The ids of what an invocation has called or sent, oldest first."""
-        rows = self.admin.query(
-            f"SELECT id FROM sys_invocation WHERE invoked_by_id = {sql_text(id)} "
-            f"AND target LIKE {sql_text('%' + handler)} ORDER BY created_at, id"
-        )
-        return [row["id"] for row in rows]
-
-    def how(self, id: str, handler: str) -> list[str]:
-        """How an invocation has started what it has of a handler: by a `call`, or `one-way`."""
-        rows = tree_rows(self.admin, id)
-        return [
-            row["how"] for row in rows if row["parent"] == id and row["target"].endswith(handler)
-        ]
-
-    def wait_children(self, id: str, handler: str = "", *, count: int = 1) -> list[str]:
-        """Wait until an invocation has called so many."""
-        return wait_until(
-            lambda: found if len(found := self.children(id, handler)) >= count else [],
-            what=f"{count} calls of {handler or 'any handler'}",
-        )
+        return wait_until(found, what=f"{count} calls")
 
     def entries(self, id: str) -> list[str]:
         """The types of an invocation's journal entries, in their order."""
@@ -146,6 +186,15 @@ class Lab:
             )
         )
 
+    def wait_pause(self, id: str, number: int = 1) -> None:
+        """Wait until an invocation was paused so often, or is over."""
+        wait_until(
+            lambda: self.pauses(id) >= number or self.over(id),
+            what=f"pause number {number}, or the end",
+        )
+        if not self.over(id):
+            self.admin.wait_for(id, "paused", "completed")
+
     def state(self, service: str, key: str) -> dict[str, str]:
         """An object's state, as text."""
         rows = self.admin.query(
@@ -154,10 +203,15 @@ class Lab:
         )
         return {row["key"]: row["value_utf8"] for row in rows}
 
-    def _end(self, services: list[str]) -> None:
-        names = ", ".join(sql_text(name) for name in services)
-        for row in self.admin.query(
-            f"SELECT id FROM sys_invocation WHERE target_service_name IN ({names}) "
-            "AND status != 'completed'"
-        ):
-            self.admin.patch(f"/invocations/{row['id']}/kill", allow=(404, 409))
+
+def happens(check: Callable[[], object], seconds: float) -> bool:
+    """Whether something is so after so many seconds at most."""
+    try:
+        wait_until(check, what="it", timeout=seconds)
+    except WaitTimeout:
+        return False
+    return True
+
+
+def _silent(_: str) -> None:
+    pass

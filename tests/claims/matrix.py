@@ -1,20 +1,17 @@
-"""The claims for several versions: which rows are the same everywhere, how the others differ."""
+"""The results of the claims: a line for each, and the matrix of several columns as Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from string import ascii_lowercase
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from tests.claims.claims import Claim
+from tests.claims.columns import Column, Result
 
-from tests.claims.claim import Claim
-from tests.claims.column import Column
-from tests.claims.look import Result
-
-_NOT_SEEN = ("not there", "not probed")
+Found = Mapping[Column, Mapping[str, Result]]
 
 
 @dataclass(frozen=True)
@@ -26,70 +23,120 @@ class Row:
 
     @property
     def same(self) -> bool:
-        """Whether the same is seen wherever there is something to see."""
-        return len(self.notes) <= 1
+        """Whether every column that decides the claim has observed the same."""
+        return len(self.letters) <= 1
 
     @property
-    def notes(self) -> dict[str, str]:
-        """A letter for each thing that is seen somewhere."""
-        seen = dict.fromkeys(str(r) for r in self.results if r.outcome not in _NOT_SEEN)
-        return dict(zip(seen, ascii_lowercase, strict=False))
+    def letters(self) -> dict[str, str]:
+        """A letter for each thing that was observed somewhere."""
+        different = dict.fromkeys(str(result) for result in self.results if result.decided)
+        return dict(zip(different, ascii_lowercase, strict=False))
 
     def cells(self) -> list[str]:
-        """The outcomes; where not all see the same, with the letter of what is seen."""
-        if self.same:
-            return [result.outcome for result in self.results]
-        letters = self.notes
+        """The outcomes; where they differ, with the letter of what was observed."""
+        letters = {} if self.same else self.letters
         return [f"{r.outcome} {letters.get(str(r), '')}".rstrip() for r in self.results]
 
+    def notes(self) -> Iterator[str]:
+        """What its letters stand for."""
+        yield f"- `{self.claim.id}`: {self.claim.says}"
+        for words, letter in self.letters.items():
+            yield f"  - *{letter}* {one_line(words)}"
 
-def rows(claims: Sequence[Claim], found: Mapping[Column, Mapping[str, Result]]) -> list[Row]:
+
+def rows(claims: Sequence[Claim], found: Found) -> list[Row]:
     """The matrix, in the order of the claims and of the columns."""
     return [Row(claim, tuple(results[claim.id] for results in found.values())) for claim in claims]
 
 
-def folded(all_rows: Sequence[Row]) -> str:
-    """The rows that are the same everywhere, in one line."""
-    same = [row for row in all_rows if row.same]
-    seen = [[r.outcome for r in row.results if r.outcome not in _NOT_SEEN] for row in same]
-    holds = sum(outcomes[:1] == ["holds"] for outcomes in seen)
-    differs = sum(outcomes[:1] == ["differs"] for outcomes in seen)
-    said = f"{len(same)} of {len(all_rows)} claims come out the same wherever they can be looked at"
-    said += f": {holds} hold, {differs} differ from the text"
-    others = len(same) - holds - differs
-    return said + (f", {others} could be looked at nowhere" if others else "")
+def is_unexpected(claim: Claim, result: Result) -> bool:
+    """Whether this is not as recorded; that something cannot be tested here is not news."""
+    return result.outcome != "not tested" and not claim.as_recorded(*result[:2])
 
 
-def not_seen(columns: Sequence[Column], all_rows: Sequence[Row]) -> list[str]:
-    """What could not be looked at where, and why: a line for each reason."""
-    where: dict[str, dict[Column, list[str]]] = {}
+def result_line(claim: Claim, result: Result) -> str:
+    """One line for a terminal; ✗ marks a claim that is not as recorded."""
+    words = result.outcome if result.outcome == "holds" else one_line(str(result))
+    return f"{'✗' if is_unexpected(claim, result) else ' '} {claim.id:42} {words}"
+
+
+def summary(claims: Iterable[Claim], results: Mapping[str, Result]) -> str:
+    """How many claims came out how, in one line."""
+    counts = Counter(
+        "not counted" if claim.not_counted else results[claim.id].outcome for claim in claims
+    )
+    words = {"holds": "hold", "differs": "differ", "error": "could not be decided"}
+    said = ", ".join(f"{count} {words.get(name, name)}" for name, count in counts.most_common())
+    total = sum(counts.values())
+    return f"{total} claim{'s' * (total != 1)}: {said}"
+
+
+def overview(columns: Sequence[Column], all_rows: Sequence[Row]) -> str:
+    """The rows that differ between the columns, how many do not, and what was not tested."""
+    different = [row for row in all_rows if not row.same]
+    first: dict[str, Result] = {}
+    for row in all_rows:
+        first[row.claim.id] = next((r for r in row.results if r.decided), row.results[0])
+    same = summary([row.claim for row in all_rows if row.same], first)
+    parts = [f"The same in every column: {same}."]
+    if different:
+        head = ["claim", *(column.heading for column in columns)]
+        parts.append(_table(head, [[f"`{row.claim.id}`", *row.cells()] for row in different]))
+        parts.append("\n".join(note for row in different for note in row.notes()))
+    untested: dict[str, list[str]] = {}
     for row in all_rows:
         for column, result in zip(columns, row.results, strict=True):
-            if result.outcome in _NOT_SEEN:
-                where.setdefault(str(result), {}).setdefault(column, []).append(row.claim.id)
-    lines = []
-    for reason, found in where.items():
-        ids = list(dict.fromkeys(id for mine in found.values() for id in mine))
-        what = ", ".join(ids) if len(ids) <= 2 else f"{len(ids)} claims"
-        lines.append(f"{what}, with {'; '.join(map(str, found))}: {reason}")
-    return lines
+            if not result.decided:
+                untested.setdefault(f"{column}: {one_line(str(result))}", []).append(row.claim.id)
+    parts += [f"With {reason} ({', '.join(ids)})." for reason, ids in untested.items()]
+    return "\n\n".join(parts)
 
 
-def show_matrix(console: Console, columns: Sequence[Column], all_rows: Sequence[Row]) -> None:
-    """The rows that are not the same everywhere, what is seen in them, and how many are."""
-    different = [row for row in all_rows if not row.same]
-    if different:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("claim", no_wrap=True)
-        for column in columns:
-            table.add_column(str(column).replace(", ", "\n"))
-        for row in different:
-            table.add_row(row.claim.id, *row.cells())
-        console.print(table)
-        for row in different:
-            console.print(f"{row.claim.id}: {row.claim.says}", markup=False)
-            for seen, letter in row.notes.items():
-                console.print(f"  {letter}  {' '.join(seen.split())[:300]}", markup=False)
-    console.print(folded(all_rows))
-    for line in not_seen(columns, all_rows):
-        console.print(line, markup=False)
+def as_markdown(columns: Sequence[Column], all_rows: Sequence[Row], command: str) -> str:
+    """A page with the whole matrix, and the date and the command that made it."""
+    parts = [
+        "# Which statement is true in which version",
+        f"Made on {date.today().isoformat()} by `{command}`; do not edit it.",
+        "A column names what is not the pinned version. A letter stands for what exactly was "
+        "observed.",
+        overview(columns, all_rows),
+        "## Every claim",
+        "In the order of the texts, with what was observed with the pinned versions.",
+    ]
+    pinned = next(number for number, column in enumerate(columns) if column.pinned)
+    head = ["claim", *(column.heading for column in columns), "what was observed", "lesson"]
+    for text in dict.fromkeys(row.claim.text for row in all_rows):
+        body = [
+            [
+                f"{row.claim.says} `{row.claim.id}`",
+                *row.cells(),
+                one_line(row.results[pinned].observed) + _not_counted(row.claim),
+                _lesson(row.claim),
+            ]
+            for row in all_rows
+            if row.claim.text == text
+        ]
+        parts += [f"### {text}", _table(head, body)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _not_counted(claim: Claim) -> str:
+    return f" (not counted: {claim.not_counted})" if claim.not_counted else ""
+
+
+def _lesson(claim: Claim) -> str:
+    if not claim.lesson:
+        return f"none: {claim.no_lesson}"
+    notebook, _, heading = claim.lesson.partition(": ")
+    return f"[{notebook[:2]}](../../notebooks/{notebook}.ipynb) {heading.lstrip('# ')}"
+
+
+def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines
+    )
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())[:300]

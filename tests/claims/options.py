@@ -7,19 +7,19 @@ import re
 from typing import NoReturn
 
 _DESCRIPTION = """\
-Set up what is missing; then look, on a real Restate server, whether what the two reference texts
-say is so, and print it as a table: claim, what is seen, evidence. The exit code is 1 if something
-is not as tests/claims/claims.toml has it, or could not be decided.
+Set up what is missing; then test on a real Restate server whether the statements of the two
+reference texts are true, and print what was observed. The exit code is 1 if something is not as
+recorded in tests/claims/claims.toml, or could not be decided.
 
-With --restate or --sdk the same is done for several released versions, and printed as a matrix:
-what differs between them is news and no failure, what could not be decided is one.
+With --restate, --sdk or --vqueues the same is done for several versions, and printed as a matrix.
+A difference between versions is news, not a failure.
 """
 
 _EPILOG = """\
 examples:
   ./scripts/claims
   ./scripts/claims --only cancel-reaches-leaves-first kill-spares-one-way-calls
-  ./scripts/claims --restate 1.6.2,1.7.2,1.7.12 --sdk 1.1.0,1.2.0,1.3.0 --markdown -
+  ./scripts/claims --restate 1.6.2,1.7.2 --sdk 1.1.0,1.2.0 --vqueues --markdown -
 """
 
 
@@ -36,32 +36,20 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = _Parser(
         prog="claims", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=layout
     )
-    parser.add_argument("--only", nargs="+", metavar="ID", default=[], help="these claims only")
-    parser.add_argument("--list", action="store_true", help="print the claims, and run nothing")
-    parser.add_argument(
-        "--restate",
-        type=_versions,
-        default=[],
-        metavar="VERSION,…",
-        help="servers, with the SDK that is pinned here",
-    )
-    parser.add_argument(
-        "--sdk",
-        type=_versions,
-        default=[],
-        metavar="VERSION,…",
-        help="releases of restate-sdk, with the server that is pinned here",
-    )
-    parser.add_argument(
-        "--markdown",
-        metavar="FILE",
-        help="write the matrix to this file, or with - to stdout",
-    )
+    add = parser.add_argument
+    add("--only", nargs="+", metavar="ID", default=[], help="test these claims only")
+    add("--list", action="store_true", help="print the claims, and run nothing")
+    versions = {"type": _versions, "default": [], "metavar": "VERSION,…"}
+    add("--restate", **versions, help="servers, each with the SDK that is pinned here")
+    add("--sdk", **versions, help="releases of restate-sdk, each with the server pinned here")
+    add("--vqueues", action="store_true", help="the pinned server with its experimental vqueues")
+    add("--markdown", metavar="FILE", help="write the matrix to this file, or with - to stdout")
     chosen = parser.parse_args(arguments)
-    if chosen.markdown and not chosen.restate and not chosen.sdk:
-        parser.error("--markdown writes a matrix: it goes with --restate or --sdk")
-    if chosen.list and (chosen.restate or chosen.sdk):
-        parser.error("--list runs nothing: it goes with neither --restate nor --sdk")
+    several = chosen.restate or chosen.sdk or chosen.vqueues
+    if chosen.markdown and not several:
+        parser.error("--markdown writes a matrix: add --restate, --sdk or --vqueues")
+    if chosen.list and several:
+        parser.error("--list runs nothing: leave out --restate, --sdk and --vqueues")
     return chosen
 
 
@@ -69,5 +57,5 @@ def _versions(text: str) -> list[str]:
     versions = list(dict.fromkeys(text.split(",")))
     for version in versions:
         if not re.fullmatch(r"\d+\.\d+\.\d+([-.]?[a-z0-9.]+)?", version, re.ASCII):
-            raise argparse.ArgumentTypeError(f"{version!r} is no version, such as 1.7.12")
+            raise argparse.ArgumentTypeError(f"{version!r} is not a version such as 1.7.12")
     return versions

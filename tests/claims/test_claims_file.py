@@ -1,132 +1,216 @@
-"""That `claims.toml` fits the probes, the lessons and README.md."""
+"""`claims.toml` fits the tests, the lessons and matrix.md; the command says what is wrong."""
 
 from __future__ import annotations
 
 import ast
 import json
+import os
+import re
+import subprocess
+import sys
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.claims.claim import FILE, ClaimsError, find_claim, load_claims
-from tests.claims.markdown import BEGIN, END
+from tests.claims.claims import FILE, Claim, ClaimsError, load_claims
+from tests.claims.columns import Column, Result, columns
+from tests.claims.matrix import as_markdown, is_unexpected, rows, summary
 from workbench.home import REPOSITORY
+from workbench.restate import VERSION
 
 HERE = Path(__file__).parent
+CLAIMS = load_claims()
 
 GOOD = {
     "id": "a-claim",
     "text": "managing-invocations",
     "section": "Kill",
     "says": "It is so.",
-    "verdict": "holds",
-    "seen": "it was seen",
-    "evidence": "test_kill.py::test_stops",
-    "no_lesson": "none is about it",
+    "verdict": "differs",
+    "observed": "it was seen",
+    "lesson": "04_kill: ## 4 · One-way and delayed calls",
+    "shown": "✓",
 }
+CLAIM = Claim(**GOOD)
+OLD, NOW = Column(server="1.6.2"), Column()
+AS_RECORDED = Result("differs", "it was seen")
 
 
-def probes(folder: Path = HERE) -> dict[str, str]:
-    """The claims that probes are the evidence of, by the probes' names; nothing is imported."""
-    found = {}
-    for file in sorted(folder.glob("test_*.py")):
-        for function in ast.parse(file.read_text()).body:
-            for mark in getattr(function, "decorator_list", []):
-                if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == "probe":
-                    assert isinstance(function, ast.FunctionDef)
-                    assert isinstance(mark.args[0], ast.Constant)
-                    found[f"{file.name}::{function.name}"] = str(mark.args[0].value)
+def test_every_claim_has_one_test() -> None:
+    decided = []
+    for file in HERE.glob("test_*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.claims":
+                decided += [ast.literal_eval(argument) for argument in node.args]
+    assert sorted(decided) == sorted(CLAIMS)
+
+
+@cache
+def notebook_cells(name: str) -> list[dict[str, Any]]:
+    cells: list[dict[str, Any]] = json.loads(
+        (REPOSITORY / f"notebooks/{name}.ipynb").read_text(encoding="utf-8")
+    )["cells"]
+    return cells
+
+
+def section(notebook: str, heading: str) -> list[str]:
+    """The code cells below a heading, up to the next one of its level, with their outputs."""
+    level = heading.split()[0]
+    found, inside = [], False
+    for cell in notebook_cells(notebook):
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            outputs = [
+                o.get("text") or o.get("data", {}).get("text/plain") or [] for o in cell["outputs"]
+            ]
+            found += ["\n".join([source, *map("".join, outputs)])] if inside else []
+            continue
+        for line in re.findall(r"^#+ .*$", source, re.MULTILINE):
+            if line == heading:
+                inside = True
+            elif len(line.split()[0]) <= len(level):
+                inside = False
     return found
 
 
-def written(folder: Path, *entries: dict[str, str]) -> Path:
-    file = folder / "claims.toml"
+@pytest.mark.parametrize("claim", [c for c in CLAIMS.values() if c.lesson], ids=lambda c: c.id)
+def test_the_lesson_shows_the_claim(claim: Claim) -> None:
+    cells = section(*claim.lesson.split(": ", 1))
+    assert cells, f"{claim.place}: {claim.lesson!r} is not a section with code"
+    assert any(claim.shown in cell for cell in cells), (
+        f"{claim.place}: no code cell below {claim.lesson!r} has {claim.shown!r}"
+    )
+
+
+def test_the_matrix_has_every_claim_as_recorded() -> None:
+    matrix = HERE.joinpath("matrix.md").read_text()
+    missing = [
+        claim.id
+        for claim in CLAIMS.values()
+        if f"{claim.says} `{claim.id}` |" not in matrix or f"| {claim.observed}" not in matrix
+    ]
+    assert missing == [], "run the command that matrix.md names"
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"observed": ""}, "observed is missing."),
+        ({"verdict": "maybe"}, "the verdict is holds or differs, not 'maybe'."),
+        ({"text": "another"}, "the text is one of interrupt-and-regenerate, "),
+        ({"id": "Nonsense"}, "the id 'Nonsense' is not lower-case words"),
+        ({"id": "first-claim"}, "there is another claim 'first-claim'."),
+        ({"lesson": "", "shown": ""}, "give either lesson, or the reason"),
+        ({"no_lesson": "none"}, "give either lesson, or the reason"),
+        ({"shown": ""}, "lesson and shown go together"),
+        ({"colour": "red"}, "unknown entry colour = 'red'."),
+    ],
+)
+def test_a_fault_is_named_with_its_place(
+    tmp_path: Path, change: dict[str, str], fault: str
+) -> None:
+    file = tmp_path / "claims.toml"
+    entries = (GOOD | {"id": "first-claim"}, GOOD | change)
     file.write_text(
         "\n".join(
             "\n".join(["[[claim]]", *(f"{k} = {json.dumps(v)}" for k, v in entry.items())])
             for entry in entries
         )
     )
-    return file
-
-
-def test_every_claim_has_its_probe_and_every_probe_its_claim() -> None:
-    assert probes() == {claim.evidence: claim.id for claim in load_claims().values()}
-
-
-def test_every_lesson_that_is_named_has_the_heading() -> None:
-    missing = []
-    for claim in load_claims().values():
-        notebook, _, heading = claim.lesson.partition(": ")
-        if not claim.lesson:
-            continue
-        file = REPOSITORY / "notebooks" / f"{notebook}.ipynb"
-        cells = json.loads(file.read_text())["cells"] if file.exists() else []
-        lines = [line for cell in cells for line in "".join(cell["source"]).splitlines()]
-        if heading not in lines:
-            missing.append(f"{claim.place}: claim {claim.id}: no {claim.lesson!r}")
-    assert not missing, "\n".join(missing)
-
-
-def test_what_differs_is_in_a_lesson_or_there_is_a_reason() -> None:
-    bare = [c.id for c in load_claims().values() if c.verdict == "differs" and not c.lesson]
-    assert bare == ["id-in-sdk-traces"]
-
-
-def test_readme_has_the_matrix_and_the_matrix_has_every_claim() -> None:
-    matrix = HERE.joinpath("matrix.md").read_text()
-    short = matrix.partition(BEGIN)[2].partition(END)[0].strip()
-    assert short
-    assert short in REPOSITORY.joinpath("README.md").read_text()
-    missing = [
-        claim.id
-        for claim in load_claims().values()
-        if f"{claim.says} `{claim.id}` |" not in matrix or f"| {claim.seen} |" not in matrix
-    ]
-    assert missing == [], "run ./scripts/claims --restate … --sdk … --markdown (see matrix.md)"
-
-
-@pytest.mark.parametrize(
-    ("change", "fault"),
-    [
-        ({"evidence": ""}, "evidence is missing."),
-        ({"seen": ""}, "seen is missing."),
-        ({"verdict": "maybe"}, "the verdict is one of holds, differs, not 'maybe'."),
-        ({"text": "another"}, "the text is one of interrupt-and-regenerate, "),
-        ({"id": "Nonsense"}, "the id is words in small letters"),
-        ({"no_lesson": ""}, "no lesson shows it: say why in no_lesson."),
-        ({"lesson": "04_kill: ## Start"}, "either lesson or no_lesson."),
-        ({"colour": "red"}, "'colour' = 'red' means nothing here."),
-    ],
-)
-def test_a_fault_is_named_with_its_place(
-    tmp_path: Path, change: dict[str, str], fault: str
-) -> None:
     with pytest.raises(ClaimsError) as error:
-        load_claims(written(tmp_path, GOOD | {"id": "first-claim"}, GOOD | change))
+        load_claims(file)
     assert str(error.value).startswith("tests/claims/claims.toml:10: ")
     assert fault in str(error.value)
 
 
-def test_an_id_is_there_once(tmp_path: Path) -> None:
-    with pytest.raises(ClaimsError, match=r":10: there is another claim 'a-claim'\."):
-        load_claims(written(tmp_path, GOOD, GOOD))
-
-
-def test_what_is_no_toml_is_said_to_be_none(tmp_path: Path) -> None:
+def test_what_is_not_toml_is_said(tmp_path: Path) -> None:
     file = tmp_path / "claims.toml"
     file.write_text("[[claim]\n")
     with pytest.raises(ClaimsError, match=r"^claims\.toml is not TOML: "):
         load_claims(file)
 
 
-def test_an_unknown_claim_is_refused() -> None:
-    with pytest.raises(ClaimsError, match=r"There is no claim 'nonsense'; .* --list shows all\."):
-        find_claim("nonsense", load_claims())
+@pytest.mark.parametrize(
+    ("result", "unexpected"),
+    [
+        (AS_RECORDED, False),
+        (Result("holds", "it was seen"), True),
+        (Result("differs", "something else"), True),
+        (Result("error", "WaitTimeout"), True),
+        (Result("not there", "this server has none"), True),
+        (Result("not tested", "there is no Chromium on the PATH"), False),
+    ],
+)
+def test_what_is_unexpected(result: Result, unexpected: bool) -> None:
+    assert is_unexpected(CLAIM, result) == unexpected
 
 
-def test_the_place_is_the_line_of_the_entry() -> None:
-    lines = FILE.read_text().splitlines()
-    for claim in load_claims().values():
-        assert lines[claim.line - 1] == "[[claim]]"
-        assert lines[claim.line] == f'id = "{claim.id}"'
+def test_the_columns_hold_the_pinned_versions_once() -> None:
+    found = columns(["1.7.2", VERSION, "1.6.2"], [], vqueues=True)
+    assert [c.server for c in found] == ["1.6.2", "1.7.2", VERSION, VERSION]
+    assert [c.pinned for c in found] == [False, False, True, False]
+    assert columns([], []) == [NOW]
+
+
+def test_the_summary_counts_but_what_is_not_counted() -> None:
+    not_counted = Claim(**GOOD | {"id": "b-claim"}, not_counted="another language")
+    results = {"a-claim": AS_RECORDED, "b-claim": AS_RECORDED}
+    assert summary([CLAIM, not_counted], results) == "2 claims: 1 differ, 1 not counted"
+
+
+@pytest.mark.parametrize(
+    ("old", "cell"),
+    [
+        (AS_RECORDED, "differs | differs"),
+        (Result("holds", "another end"), "holds a | differs b"),
+        (Result("differs", "another end"), "differs a | differs b"),
+        (Result("error", "WaitTimeout"), "error a | differs b"),
+        (Result("not there", "no such endpoint"), "not there | differs"),
+    ],
+)
+def test_the_matrix_shows_what_differs(old: Result, cell: str) -> None:
+    matrix = rows([CLAIM], {OLD: {CLAIM.id: old}, NOW: {CLAIM.id: AS_RECORDED}})
+    text = as_markdown([OLD, NOW], matrix, "./scripts/claims --restate 1.6.2")
+    assert "by `./scripts/claims --restate 1.6.2`" in text
+    assert (f"| `a-claim` | {cell} |" in text) == (" b" in cell)
+    assert f"| It is so. `a-claim` | {cell} | it was seen | [04](../../notebooks/04_kill" in text
+    assert ("*a* " + str(old) in text) == (" b" in cell)
+    assert ("(a-claim)." in text) == (not old.decided)
+
+
+def test_a_wrong_entry_fails_with_its_place(tmp_path: Path) -> None:
+    """The file of claims says the contrary of what a real server does."""
+    id = "invocation-id-starts-with-inv"
+    wrong = tmp_path / FILE.name
+    before, entry = FILE.read_text().split(f'id = "{id}"')
+    entry = entry.replace('verdict = "holds"', 'verdict = "differs"', 1)
+    wrong.write_text(f'{before}id = "{id}"{entry}')
+    start = (
+        "import pathlib, runpy, sys; import tests.claims.claims as claims;"
+        f"claims.load_claims.__defaults__ = (pathlib.Path({str(wrong)!r}),);"
+        "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    )
+    answer = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            start,
+            "-p",
+            "no:cacheprovider",
+            str(HERE / "test_ids.py"),
+            "-k",
+            "test_ids",
+        ],
+        env={**os.environ, "CLAIMS_ONLY": id, "PYTHONPATH": str(REPOSITORY)},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    assert f"Claim {id} is not as recorded." in answer.stdout
+    assert f"place:    {CLAIMS[id].place}" in answer.stdout
+    assert "expected: differs: IDs begin with inv_" in answer.stdout
+    assert "observed: holds: IDs begin with inv_" in answer.stdout

@@ -1,149 +1,183 @@
-"""What a handler can do about its cancel: clean up, roll back, give back what it holds."""
+"""What a handler can do when it is cancelled: clean up, roll back, release what it holds."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from datetime import timedelta
 
 import pytest
 from restate import Context, ObjectContext, Service, TerminalError, VirtualObject
 
-from tests.claims.diary import Diary
-from tests.claims.lab import Lab
-from tests.claims.probe import Observation, holds_if, probe
-from workbench import new_key, wait_until
-
-HOUR = timedelta(hours=1)
-
-cleaning, account = Service("ClaimCleaning"), VirtualObject("ClaimAccount")
-diary = Diary()
+from tests.claims.conftest import Observed
+from tests.claims.lab import HOUR, SOON, Lab, Notes, retries
+from tests.gate import Gate
+from workbench import new_key, serve_here, wait_until
 
 
-@cleaning.handler()
-async def clean_up(ctx: Context, run: str) -> None:
-    """Its cleanup is a durable step, which a probe may hold."""
+class Cleaner:
+    """A service whose cleanup is two durable steps; the second is held by a gate."""
 
-    async def cleanup() -> None:
-        diary.note(run, "cleanup begins")
-        if run.startswith("held"):
-            await diary.gate(run).passed()
+    def __init__(self) -> None:
+        self.notes, self.gate = Notes(), Gate()
+        self.service = Service("ClaimCleaner", invocation_retry_policy=retries(1_000))
 
-    diary.note(run, "awaits")
-    try:
-        await ctx.sleep(HOUR)
-    except TerminalError:
-        await ctx.run_typed("cleanup", cleanup)
-        diary.note(run, "cleanup is over")
-        raise
+        async def second() -> None:
+            self.notes.append("cleanup begins")
+            await self.gate.passed()
+
+        @self.service.handler()
+        async def work(ctx: Context) -> None:
+            self.notes.append("at work")
+            try:
+                await ctx.sleep(HOUR)
+            except TerminalError:
+                await ctx.run_typed("first cleanup", self.notes.add("first"))
+                await ctx.run_typed("second cleanup", second)
+                self.notes.append("cleanup is over")
+                raise
+
+    def cancelled(self, lab: Lab) -> str:
+        """An invocation that was cancelled, in the middle of its cleanup if it comes to one."""
+        id = lab.ingress.send("ClaimCleaner", "work")
+        self.notes.wait("at work")
+        lab.admin.cancel(id)
+        wait_until(
+            lambda: "cleanup begins" in self.notes or lab.over(id), what="the cleanup, or the end"
+        )
+        return id
+
+    def finish(self, lab: Lab, id: str) -> list[str]:
+        """Let the cleanup end; what the journal has after the signal comes back."""
+        self.gate.open()
+        lab.wait(id, "completed")
+        entries = lab.entries(id)
+        return entries[entries.index("Notification: Signal") + 1 :]
 
 
-@account.handler()
-async def reserve(ctx: ObjectContext, compensates: bool) -> None:
-    ctx.set("reserved", 100)
-    try:
-        await ctx.sleep(HOUR)
-    except TerminalError:
-        if compensates:
-            ctx.clear("reserved")
-        raise
-
-
-@account.handler()
-async def balance(ctx: ObjectContext) -> str:
-    return "free"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def served(lab: Lab) -> Iterator[None]:
-    with lab.serving(cleaning, account):
-        yield
-
-
-@probe("cancel-frees-held-resources")
-def test_resources(lab: Lab) -> Observation:
-    key = new_key("account")
-    holder = lab.ingress.send("ClaimAccount", "reserve", True, key=key)
-    lab.wait(holder, "running")
-    waiting = lab.ingress.send("ClaimAccount", "balance", key=key)
-    before = lab.wait(waiting, "pending")
-    lab.admin.cancel(holder)
-    lab.over_within(waiting, 5.0)
-    after = lab.outcome(waiting)
-    return holds_if(
-        after == "success",
-        f"the next call of the object's key: {before} before the cancel, {after} after it",
+@pytest.mark.claims("cleanup-always-runs", "cancel-allows-proper-cleanup")
+def test_second_cancel(lab: Lab, observed: Observed) -> None:
+    ends = []
+    for cancels in (1, 2):
+        cleaner = Cleaner()
+        with lab.serving(cleaner.service):
+            id = cleaner.cancelled(lab)
+            if cancels == 2 and not lab.over(id):
+                lab.admin.cancel(id)
+                lab.over_within(3.0, id)
+            cleaner.finish(lab, id)
+        ends.append(cleaner.notes[-1])
+        if cancels == 1:
+            noted = [note for note in cleaner.notes if note.startswith("cleanup")]
+            words = f"{', '.join(noted) or 'its first step is cut'}; then the invocation ends"
+            observed("cancel-allows-proper-cleanup", ends == ["cleanup is over"], words)
+    observed(
+        "cleanup-always-runs",
+        ends == ["cleanup is over"] * 2,
+        f"after one cancel, {ends[0]}; a second one comes, and no more than: {ends[1]}",
     )
 
 
-def reserved_after_cancel(lab: Lab, compensates: bool) -> str:
-    key = new_key("account")
-    id = lab.ingress.send("ClaimAccount", "reserve", compensates, key=key)
-    wait_until(lambda: lab.state("ClaimAccount", key), what="the reservation")
-    lab.admin.cancel(id)
-    lab.wait(id, "completed")
-    state = lab.state("ClaimAccount", key)
-    return ", ".join(f"{name} is {value}" for name, value in state.items()) or "nothing"
-
-
-@probe("cancel-cooperates-to-roll-back")
-def test_roll_back(lab: Lab) -> Observation:
-    left = reserved_after_cancel(lab, compensates=True)
-    return holds_if(left == "nothing", f"left in the state of a handler that compensates: {left}")
-
-
-@probe("rollback-needs-compensation-logic")
-def test_no_compensation(lab: Lab) -> Observation:
-    left = reserved_after_cancel(lab, compensates=False)
-    return holds_if(left != "nothing", f"left in the state of a handler that does not: {left}")
-
-
-def after_cancels(lab: Lab, cancels: int) -> tuple[list[str], list[str]]:
-    """What a handler notes, and what its journal has, after its cancel, or more than one."""
-    run = new_key("held")
-    id = lab.ingress.send("ClaimCleaning", "clean_up", run)
-    diary.wait(run, "awaits")
-    lab.admin.cancel(id)
-    diary.gate(run).wait_reached()
-    for _ in range(cancels - 1):
-        lab.admin.cancel(id)
-        lab.over_within(id, 3.0)
-    diary.gate(run).open()
-    lab.wait(id, "completed")
-    entries = lab.entries(id)
-    noted = [what for what in diary.of(run) if what != "awaits"]
-    return noted, entries[entries.index("Notification: Signal") + 1 :]
-
-
-@probe("cancel-allows-proper-cleanup")
-def test_cleanup(lab: Lab) -> Observation:
-    noted, _ = after_cancels(lab, 1)
-    return holds_if(noted[-1] == "cleanup is over", f"{', '.join(noted)}; then the invocation ends")
-
-
-@probe("terminal-error-gives-chance-to-clean-up")
-def test_durable_cleanup(lab: Lab) -> Observation:
-    _, entries = after_cancels(lab, 1)
-    return holds_if(
-        entries == ["Command: Run", "Notification: Run", "Command: Output"],
+@pytest.mark.claims("terminal-error-gives-chance-to-clean-up", "try-catch-runs-durable-cleanup")
+def test_durable_cleanup(lab: Lab, observed: Observed) -> None:
+    """The code goes away in the middle of the cleanup, and comes back."""
+    cleaner = Cleaner()
+    with lab.serving(cleaner.service) as deployment:
+        id = cleaner.cancelled(lab)
+        deployment.stop()
+        with serve_here(cleaner.service, port=deployment.port):
+            entries = cleaner.finish(lab, id)
+        outcome = lab.outcome(id)
+    first, over = cleaner.notes.count("first"), "cleanup is over" in cleaner.notes
+    steps = ["Command: Run", "Notification: Run"]
+    observed(
+        "terminal-error-gives-chance-to-clean-up",
+        entries == [*steps, *steps, "Command: Output"],
         f"in the journal after the signal: {', '.join(entries)}",
     )
-
-
-@probe("cleanup-always-runs")
-def test_second_cancel(lab: Lab) -> Observation:
-    once, _ = after_cancels(lab, 1)
-    twice, _ = after_cancels(lab, 2)
-    return holds_if(
-        twice[-1] == once[-1] == "cleanup is over",
-        f"after one cancel, {once[-1]}; a second one comes, and no more than: {twice[-1]}",
+    observed(
+        "try-catch-runs-durable-cleanup",
+        first == 1 and over and outcome == "[409] cancelled",
+        f"the code crashes in the cleanup's second step: its first one ran {first} time, "
+        f"{'it came to its end' if over else 'it did not come to its end'}, then {outcome}",
     )
 
 
-@probe("try-catch-runs-durable-cleanup")
-def test_try_catch(lab: Lab) -> Observation:
-    noted, entries = after_cancels(lab, 1)
-    return holds_if(
-        noted == ["cleanup begins", "cleanup is over"] and entries[-1] == "Command: Output",
-        f"the except block runs a durable step ({', '.join(noted)}), raises again, and that is the "
-        f"{entries[-1].removeprefix('Command: ').lower()}",
+def account() -> VirtualObject:
+    account = VirtualObject("ClaimAccount")
+
+    @account.handler()
+    async def reserve(ctx: ObjectContext, compensates: bool) -> None:
+        ctx.set("reserved", 100)
+        try:
+            await ctx.sleep(HOUR)
+        except TerminalError:
+            if compensates:
+                ctx.clear("reserved")
+            raise
+
+    @account.handler()
+    async def balance(ctx: ObjectContext) -> str:
+        return "free"
+
+    return account
+
+
+@pytest.mark.claims("cancel-frees-held-resources")
+def test_resources(lab: Lab, observed: Observed) -> None:
+    key = new_key("account")
+    with lab.serving(account()):
+        holder = lab.ingress.send("ClaimAccount", "reserve", True, key=key)
+        lab.wait(holder, "running")
+        waiting = lab.ingress.send("ClaimAccount", "balance", key=key)
+        before = lab.wait(waiting, "pending")
+        lab.admin.cancel(holder)
+        lab.over_within(5.0, waiting)
+        after = lab.outcome(waiting)
+    words = f"the next call of the object's key: {before} before the cancel, {after} after it"
+    observed("cancel-frees-held-resources", after == "success", words)
+
+
+@pytest.mark.claims("cancel-cooperates-to-roll-back", "rollback-needs-compensation-logic")
+def test_roll_back(lab: Lab, observed: Observed) -> None:
+    left = {}
+    with lab.serving(account()):
+        for compensates in (True, False):
+            key = new_key("account")
+            id = lab.ingress.send("ClaimAccount", "reserve", compensates, key=key)
+            wait_until(lambda key=key: lab.state("ClaimAccount", key), what="the reservation")
+            lab.admin.cancel(id)
+            lab.wait(id, "completed")
+            state = lab.state("ClaimAccount", key)
+            left[compensates] = ", ".join(f"{k} is {v}" for k, v in state.items()) or "nothing"
+    words = f"left in the state of a handler that compensates: {left[True]}"
+    observed("cancel-cooperates-to-roll-back", left[True] == "nothing", words)
+    words = f"left in the state of a handler that does not: {left[False]}"
+    observed("rollback-needs-compensation-logic", left[False] != "nothing", words)
+
+
+@pytest.mark.claims("attach-blocks-until-cleanup", "attach-raises-terminal-error")
+def test_attach(lab: Lab, observed: Observed) -> None:
+    """A handler attaches to a cancelled invocation, whose cleanup is held for a while."""
+    cleaner, waiter = Cleaner(), Service("ClaimWaiter")
+
+    @waiter.handler()
+    async def attach(ctx: Context, id: str) -> None:
+        try:
+            await ctx.attach_invocation(id)
+            cleaner.notes.append("attach returns")
+        except TerminalError as error:
+            cleaner.notes.append(f"attach raises TerminalError {error.status_code} {error.message}")
+
+    with lab.serving(cleaner.service, waiter):
+        id = cleaner.cancelled(lab)
+        by = lab.ingress.send("ClaimWaiter", "attach", id)
+        lab.wait(by, "running", "suspended", "completed")
+        blocked = not lab.over_within(SOON, by)
+        cleaner.finish(lab, id)
+        lab.wait(by, "completed")
+    raised = cleaner.notes[-1]
+    order = [note.split(" raises")[0] for note in cleaner.notes[-2:]]
+    observed(
+        "attach-blocks-until-cleanup",
+        blocked and order == ["cleanup is over", "attach"],
+        f"{'blocked' if blocked else 'not blocked'} during the cleanup; the order is: "
+        f"{', '.join(order)}",
     )
+    observed("attach-raises-terminal-error", raised.startswith("attach raises Terminal"), raised)
