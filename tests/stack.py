@@ -37,12 +37,15 @@ def _silent(*_: object) -> None:
 
 
 class OtherAgent(AgentProcess):
-    """An agent with other work than its own: `python -m tests.agent.other_agent WORK`."""
+    """An agent with other work than its own, `python -m tests.agent.other_agent WORK`; or, where
+    `work` is the name of a module (`tests.naive_agent`), another agent.
+    """
 
     work = "held"
 
     def _launch(self) -> process.Running:
-        command = [sys.executable, "-m", "tests.agent.other_agent", self.work]
+        module = [self.work] if "." in self.work else ["tests.agent.other_agent", self.work]
+        command = [sys.executable, "-m", *module]
         extra = {"port": self._port}
         return process.start(self.name, command, env=self._env, extra=extra, cwd=REPOSITORY)
 
@@ -119,6 +122,11 @@ class Stack:
             self.agent = start_agent(self.restate, self.model, env=env)
         self.admin.register(self.agent.uri, force=True)
 
+    def add_naive_agent(self) -> None:
+        """Serve `NaiveAgent` and `PlainAgent` as well; see `tests/naive_agent.py`."""
+        other = OtherAgent.started("tests.naive_agent", self.restate, self.model, name="naive")
+        self.admin.register(other.uri)
+
     def session(self) -> Session:
         return Session(self, f"test-{uuid.uuid4().hex[:12]}")
 
@@ -127,11 +135,11 @@ class Stack:
         return int(self.admin.query(f"SELECT count(*) AS n FROM {table} WHERE {where}")[0]["n"])
 
     def open_invocations(self) -> list[dict[str, Any]]:
-        """Every invocation of the agent that is not over."""
+        """Every invocation of an agent that is not over."""
         return self.admin.query(
-            "SELECT id, target, status, retry_count, last_failure_error_code FROM sys_invocation "
-            "WHERE status != 'completed' AND target_service_name IN "
-            "('CodingAgent', 'CodingTask', 'Workspace', 'UsageMeter')"
+            "SELECT id, target, status, invoked_by_id, invoked_by_target FROM sys_invocation "
+            "WHERE status != 'completed' AND target_service_name IN ('CodingAgent', 'CodingTask', "
+            "'Workspace', 'UsageMeter', 'NaiveAgent', 'NaiveTask', 'PlainAgent', 'PlainTask')"
         )
 
     def children(self, invocation_id: str, target: str) -> list[str]:
@@ -148,9 +156,10 @@ class Stack:
 class Session:
     stack: Stack
     key: str
+    agent: str = "CodingAgent"
 
     def call(self, handler: str, body: Any = None, **options: Any) -> Any:
-        return self.stack.ingress.call("CodingAgent", handler, body, key=self.key, **options)
+        return self.stack.ingress.call(self.agent, handler, body, key=self.key, **options)
 
     def message(self, content: str = "Write a to-do CLI", **options: Any) -> dict[str, Any]:
         """Send a message; `turn`, `task_id` and `interrupted` come back."""

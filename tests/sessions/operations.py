@@ -1,32 +1,25 @@
-"""What is under way on the server, and the operator who resumes what was paused."""
+"""What is under way on the server, what the model has seen, and the operator who resumes what was
+paused.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from tests.sessions.log import Paused, now
 from tests.stack import Stack
-from tests.stress.clock import now
-from tests.stress.model_log import ModelLog
+from workbench import ModelRequest
 from workbench.errors import WorkbenchError
 
 T = TypeVar("T")
 
 # How long something stays paused before an operator resumes it.
 _PAUSED_SECONDS = 3.0
-
-
-@dataclass(frozen=True)
-class Paused:
-    """An invocation that was seen paused. Somebody must have wanted that, or it had no choice."""
-
-    id: str
-    target: str
-    at: float
 
 
 def patiently(request: Callable[[], T], seconds: float = 30.0) -> T:
@@ -41,19 +34,16 @@ def patiently(request: Callable[[], T], seconds: float = 30.0) -> T:
         time.sleep(0.1)
 
 
-def open_invocations(stack: Stack) -> list[dict[str, Any]]:
-    """Every invocation of the agent that is not over."""
-    sql = (
-        "SELECT id, target, status, invoked_by_id, invoked_by_target FROM sys_invocation "
-        "WHERE status != 'completed' AND target_service_name IN "
-        "('CodingAgent', 'CodingTask', 'Workspace', 'UsageMeter')"
-    )
-    return patiently(lambda: stack.admin.query(sql))
-
-
 def resume(stack: Stack, id: str) -> None:
     """Resume an invocation, or retry it now; it may be over by then."""
     patiently(lambda: stack.admin.patch(f"/invocations/{id}/resume", allow=(404, 409, 425)))
+
+
+def note_and_resume(stack: Stack, rows: list[dict[str, Any]], paused: list[Paused]) -> None:
+    """Resume what is paused among these, and note it."""
+    for row in filter(_is_paused, rows):
+        paused.append(Paused(row["id"], row["target"], now()))
+        resume(stack, row["id"])
 
 
 def settle(
@@ -71,8 +61,8 @@ def settle(
     """
     deadline = time.monotonic() + timeout
     while True:
-        rows = open_invocations(stack)
-        left = _without_the_paused(rows) if alone else rows
+        rows = patiently(stack.open_invocations)
+        left = without_the_paused(rows) if alone else rows
         if not left or time.monotonic() > deadline:
             break
         if not alone:
@@ -84,18 +74,7 @@ def settle(
     return left
 
 
-def note_and_resume(stack: Stack, rows: list[dict[str, Any]], paused: list[Paused]) -> None:
-    """Resume what is paused among these, and note it."""
-    for row in filter(_is_paused, rows):
-        paused.append(Paused(row["id"], row["target"], now()))
-        resume(stack, row["id"])
-
-
-def _is_paused(row: dict[str, Any]) -> bool:
-    return bool(row["status"] == "paused")
-
-
-def _without_the_paused(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def without_the_paused(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those that may not be there, even if a task of their session is paused: only tasks may wait
     for it, and what is to be told in a while. All else would hold a session's key.
     """
@@ -117,12 +96,59 @@ def _without_the_paused(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def _is_paused(row: dict[str, Any]) -> bool:
+    return bool(row["status"] == "paused")
+
+
 def _is_task(row: dict[str, Any]) -> bool:
     return str(row["target"]).startswith("CodingTask/")
 
 
+class _Model(Protocol):
+    def requests(self, label_prefix: str = "", *, after: int = 0) -> list[ModelRequest]: ...
+
+
+class ModelRecord:
+    """All requests that the model has seen, collected as the run goes: it forgets, after 10,000.
+    Their numbers go up by one, so nothing is lost unnoticed.
+
+    Attributes:
+        lost: numbers of requests that the model forgot before they were read to their end.
+    """
+
+    def __init__(self, model: _Model) -> None:
+        self._model = model
+        self._requests: dict[int, ModelRequest] = {}
+        self._settled = 0  # up to here all have ended
+        self.lost: list[int] = []
+
+    def collect(self) -> None:
+        """Read what is new, and again what had not ended."""
+        found = self._model.requests(after=self._settled)
+        if not found:
+            return
+        if self._settled + 1 < found[0].number:
+            self.lost += [
+                number
+                for number in range(self._settled + 1, found[0].number)
+                if number not in self._requests or self._requests[number].ended_at is None
+            ]
+            self._settled = found[0].number - 1
+        for request in found:
+            self._requests[request.number] = request
+            if request.ended_at is not None and request.number == self._settled + 1:
+                self._settled = request.number
+
+    def by_session(self) -> dict[str, list[ModelRequest]]:
+        """The requests by session, oldest first; a label is session/turn/step."""
+        sessions = defaultdict(list)
+        for _, request in sorted(self._requests.items()):
+            sessions[request.label.partition("/")[0]].append(request)
+        return sessions
+
+
 class Watch:
-    """Reads the model's records while clients act, counts tasks, notes what is paused for some
+    """Collects the model's record while users act, counts tasks, notes what is paused for some
     seconds, and resumes it, unless nobody is to help (`alone`).
 
     Attributes:
@@ -131,15 +157,13 @@ class Watch:
         resumed: how often something was resumed.
     """
 
-    def __init__(
-        self, stack: Stack, log: ModelLog, over: threading.Event, *, alone: bool = False
-    ) -> None:
+    def __init__(self, stack: Stack, over: threading.Event, *, alone: bool = False) -> None:
         self._stack = stack
-        self._log = log
         self._over = over
         self._alone = alone
         self._paused_since: dict[str, float] = {}
-        self.tasks: dict[str, int] = {}
+        self.record = ModelRecord(stack.model)
+        self.tasks: Counter[str] = Counter()
         self.paused: list[Paused] = []
         self.resumed = 0
 
@@ -147,22 +171,22 @@ class Watch:
         """Go on until it is over."""
         while not self._over.wait(0.5):
             with contextlib.suppress(WorkbenchError):  # busy: it is asked again
-                self._log.collect()
+                self.record.collect()
             with contextlib.suppress(WorkbenchError):  # the server is away
                 self.tasks = self._count_tasks()
                 self._look_for_paused()
 
-    def _count_tasks(self) -> dict[str, int]:
+    def _count_tasks(self) -> Counter[str]:
         rows = self._stack.admin.query(
             "SELECT status, completion_failure, count(*) AS n FROM sys_invocation "
             "WHERE target = 'CodingTask/run_task' GROUP BY status, completion_failure"
         )
-        counts: dict[str, int] = {}
+        counts: Counter[str] = Counter()
         for row in rows:
             name = "paused" if _is_paused(row) else "running"
             if row["status"] == "completed":
                 name = _ENDINGS.get(row.get("completion_failure"), "failed")
-            counts[name] = counts.get(name, 0) + row["n"]
+            counts[name] += row["n"]
         return counts
 
     def _look_for_paused(self) -> None:

@@ -1,7 +1,7 @@
-"""What a user does, one action after the other, decided by a seed alone.
+"""What a user does, one step after the other, decided by a seed alone.
 
-An action holds every random number that carrying it out will need, whether or not it can be carried
-out then: so the same seed brings the same actions, however slow the machine is.
+A step holds every random number that carrying it out will need, whether or not it can be carried
+out then: so the same seed brings the same steps, however slow the machine is.
 """
 
 from __future__ import annotations
@@ -76,14 +76,14 @@ class Wait:
     seconds: float
 
 
-Action = Say | SteerLate | Stop | Read | Operate | Wait
+Step = Say | SteerLate | Stop | Read | Operate | Wait
 
 
-def actions(dice: random.Random) -> Iterator[Action]:
-    """One action after the other, without end."""
-    weights = [weight for _, weight in ACTIONS]
+def steps(dice: random.Random) -> Iterator[Step]:
+    """One step after the other, without end."""
+    weights = [weight for _, weight in STEPS]
     while True:
-        (make,) = dice.choices([make for make, _ in ACTIONS], weights)
+        (make,) = dice.choices([make for make, _ in STEPS], weights)
         yield make(dice)
 
 
@@ -135,7 +135,7 @@ def _rest(dice: random.Random) -> Wait:
 
 
 # Everything that users do, with weights.
-ACTIONS: list[tuple[Callable[[random.Random], Action], int]] = [
+STEPS: list[tuple[Callable[[random.Random], Step], int]] = [
     (_say, 4),
     (_repeat, 2),
     (_burst, 1),

@@ -9,9 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.machine.conversation import ATTEMPTS, Conversation
-from tests.machine.machine import SessionMachine
-from tests.machine.naive_agent import serve_instead
+from tests.sessions.machine import ATTEMPTS, Conversation, SessionMachine
 from tests.stack import Stack
 from workbench.home import as_home
 from workbench.stop_all import stop_all
@@ -83,15 +81,23 @@ def test_moments_that_chance_seldom_meets() -> None:
         machine.teardown()
 
 
+class _Plain(Conversation):
+    agent = "PlainAgent"
+
+
+class _Naive(Conversation):
+    agent = "NaiveAgent"
+
+
 @pytest.mark.timeout(180)
-def test_the_naive_pattern_is_found_out(machines_stack: Stack) -> None:
+def test_the_naive_agent_is_found_out(machines_stack: Stack) -> None:
     """A check that cannot fail checks nothing: this one cuts lesson 02's fault down to two
-    messages.
+    messages, and finds nothing in the same agent without it.
     """
-    serve_instead(machines_stack)
+    machines_stack.add_naive_agent()
+    few = settings(_SETTINGS, stateful_step_count=4)
+    run_state_machine_as_test(seed(_SEED)(_Plain), settings=few)
     with pytest.raises(AssertionError, match="turn 2 is interrupted, its task") as caught:
-        run_state_machine_as_test(
-            seed(_SEED)(Conversation), settings=settings(_SETTINGS, stateful_step_count=4)
-        )
+        run_state_machine_as_test(seed(_SEED)(_Naive), settings=few)
     story = "\n".join(caught.value.__notes__)
     assert re.findall(r"state\.\w+", story) == ["state.begin", "state.message", "state.teardown"]
