@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import statistics
-import sys
 from collections.abc import Callable, Sequence
-
-import httpx
 
 from tests.benchmark.figures import conditions, markdown
 from tests.benchmark.interruptions import Pattern, Run, run
 from tests.stack import Stack
-from workbench import process
-from workbench.home import REPOSITORY
-from workbench.ports import free_port
 
 _FIRST_TOKEN_SECONDS = 0.02
 
@@ -30,7 +24,7 @@ def measure(
     progress: Callable[[str], None],
 ) -> list[Run]:
     """At each level one run of the naive pattern, then `runs` pairs of plain and this agent."""
-    _start_plain_agent(stack)
+    stack.add_naive_agent()
     stack.model.set(first_token_seconds=_FIRST_TOKEN_SECONDS)
     progress("warming up")
     for pattern in (NAIVE, PLAIN, OURS):
@@ -48,25 +42,6 @@ def measure(
                 f"{_per_second(result):.1f} interruptions/s, {result.missed} missed"
             )
     return results
-
-
-def _start_plain_agent(stack: Stack) -> None:
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    running = process.start(
-        "plain",
-        [sys.executable, "-m", "tests.benchmark.plain_agent", str(port)],
-        env={"OPENAI_BASE_URL": stack.model.base_url},
-        cwd=REPOSITORY,
-    )
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"{url}/health", trust_env=False, verify=False).is_success
-        except httpx.TransportError:
-            return False
-
-    running.wait_ready(answers)
-    stack.admin.register(url)
 
 
 def failed(results: list[Run]) -> bool:
