@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 
 import restate
-from pydantic import RootModel
+from pydantic import Field, RootModel
 from restate import ObjectContext, ObjectSharedContext, RestateDurableFuture, TerminalError
 
 from agent import admin
@@ -45,6 +45,9 @@ _MOST_BYTES = 24_000_000
 
 # How long to wait for the end of a task that may be over, and of one that is about to be.
 _AT_ONCE, _SOON = timedelta(milliseconds=40), timedelta(seconds=1)
+
+# How often a task that is about to end is looked for: for 17 minutes, twice as long each time.
+_MOST_LOOKS = 10
 
 # How often it is tried to kill a task, and how long it may take to be gone.
 _KILLS, _TO_BE_KILLED = 3, timedelta(seconds=3)
@@ -106,13 +109,26 @@ async def stop(ctx: ObjectContext) -> Stopped:
     return Stopped(interrupted=_first_id(cut_off))
 
 
-@coding_agent.handler(ingress_private=True, invocation_context_managers=checked(TurnRef))
-async def task_finished(ctx: ObjectContext, ref: TurnRef) -> None:
-    """Close a turn whose task is over, or about to be. Told more than once it does nothing."""
+class Report(TurnRef):
+    """A turn whose task is over, or about to be; `looks` counts those that found it at work."""
+
+    looks: int = Field(default=0, ge=0, le=_MOST_LOOKS)
+
+
+@coding_agent.handler(ingress_private=True, invocation_context_managers=checked(Report))
+async def task_finished(ctx: ObjectContext, told: Report) -> None:
+    """Close a turn whose task is over. Told more than once it does nothing. A task that has not
+    come to its end yet is looked for again, later each time; after that, whoever asks finds it.
+    """
     session = await _take(ctx)
-    turns = [turn for turn in session.open if turn.ref == ref]
+    turns = [
+        turn for turn in session.open if (turn.turn, turn.task_id) == (told.turn, told.task_id)
+    ]
     if turns and not await _close_those_over(ctx, session, turns, _SOON):
-        ctx.object_send(task_finished, key=ctx.key(), arg=ref, send_delay=_SOON)
+        again = told.model_copy(update={"looks": told.looks + 1})
+        if again.looks <= _MOST_LOOKS:
+            delay = _SOON * 2**told.looks
+            ctx.object_send(task_finished, key=ctx.key(), arg=again, send_delay=delay)
 
 
 @coding_agent.handler(kind="shared", journal_retention=_NO_JOURNAL)

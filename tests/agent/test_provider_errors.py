@@ -56,30 +56,58 @@ async def _asked(url: str, monkeypatch: pytest.MonkeyPatch, **env: str) -> Async
     await provider.client().close()
 
 
-def _error(status: int, says: str = "No.", *, code: str | None = None, after: str = "") -> Failure:
+def _error(status: int, says: str = "No.", *, after: str = "") -> Failure:
     headers = {"retry-after": after} if after else {}
-    return failure_of(f'{{"error": {{"message": "{says}", "code": "{code}"}}}}', status, headers)
+    return failure_of({"error": {"message": says}}, status, headers)
 
 
 @pytest.mark.parametrize(
-    ("failure", "kind"),
+    ("status", "words", "kind"),
     [
-        *((_error(status), "passing") for status in (408, 409, 425, 429, 499, 500, 503, 529)),
-        *((_error(status), "mendable") for status in (401, 402, 403, 404, 410, 301 + 104)),
-        *((_error(status), "final") for status in (400, 413, 422)),
-        (_error(400, "Incorrect API key"), "mendable"),
-        (_error(403, "Your input was flagged"), "final"),
-        (_error(429, code="insufficient_quota"), "mendable"),
-        (_error(429, "See billing."), "mendable"),
-        (_error(429, "See billing.", after="3"), "passing"),
-        (failure_of({"error": {"code": 429, "message": "later"}}), "passing"),
-        (failure_of("the model has crashed"), "passing"),
-        (failure_of("unexpected endpoint"), "mendable"),
-        (failure_of("the context length is 4096"), "final"),
+        *((status, "No.", "passing") for status in (408, 409, 425, 429, 499, 500, 503, 529)),
+        *((status, "No.", "mendable") for status in (401, 402, 403, 404, 405, 410)),
+        *((status, "No.", "final") for status in (400, 413, 422)),
+        (400, "Incorrect API key", "mendable"),
+        (413, "Your account is too small", "final"),
+        *((status, "It was flagged", "final") for status in (400, 403, 413, 422)),
+        (401, "It was flagged", "mendable"),
+        (429, "insufficient_quota", "mendable"),
+        (429, "See billing.", "mendable"),
+        (500, "See billing.", "passing"),
+        (None, "later", "passing"),
+        (None, "the model does not exist", "mendable"),
+        (None, "unexpected endpoint", "mendable"),
+        (None, "the context length is 4096", "final"),
     ],
 )
-def test_what_an_error_means(failure: Failure, kind: str) -> None:
-    assert failure.kind == kind, failure
+def test_what_an_error_means(status: int | None, words: str, kind: str) -> None:
+    failure = failure_of({"error": {"message": words}}, status)
+    assert failure.kind == kind
+    says = f"The provider answers {status}: {words}" if status else f"It says: {words}"
+    hint = " Is OPENAI_BASE_URL right, with the /v1 that most providers want, and AGENT_MODEL?"
+    asks = status in (404, 405) or words == "unexpected endpoint"
+    assert failure.says == (f"{says}{hint}" if asks else says)
+
+
+def test_what_is_unpaid_and_passes() -> None:
+    assert _error(429, "See billing.", after="3").kind == "passing"
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ({"error": {"code": 429}}, 429),
+        ({"status": 400}, 400),
+        ([{"status_code": 599}], 599),
+        ({"error": {"code": 429}, "status": 503}, 503),
+        *(({"code": other}, None) for other in (399, 600, "429", None)),
+        ([], None),
+        ("429", None),
+    ],
+)
+def test_a_status_within_an_error(said: object, status: int | None) -> None:
+    says = failure_of(said).says
+    assert says.startswith(f"The provider answers {status}: " if status else "It says: ")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +115,8 @@ def test_what_an_error_means(failure: Failure, kind: str) -> None:
     [
         ({"error": {"message": "A"}}, "A"),
         ({"error": "A"}, "A"),
-        ({"errors": [{"msg": "A"}, {"detail": "B"}]}, "A; B"),
+        ({"errors": [{"msg": "A"}, {"detail": "B"}, {"reason": "C"}, {"title": "D"}]}, "A; B; C"),
+        ({"title": "A", "reason": ""}, "A"),
         ([{"error": {"message": "A"}}], "A"),
         ({"detail": [{"msg": "A"}]}, "A"),
         ("<html><h1>A</h1> B</html>", "A B"),
@@ -118,6 +147,9 @@ def test_how_long_to_wait_may_stand_elsewhere() -> None:
     assert failure_of({"error": {"details": [{"retryDelay": "40s"}]}}, 429).delay == 40
     assert failure_of("Try again in 1m2.5s.", 429).delay == 62.5
     assert failure_of("Try again in 250ms.", 429).delay == 0.25
+    reset = {"x-ratelimit-reset-tokens": "7.5s", "x-ratelimit-remaining-tokens": "0"}
+    assert failure_of("", 429, reset).delay == 7.5
+    assert failure_of("", 429, {**reset, "x-ratelimit-remaining-tokens": "1"}).delay == 0
 
 
 END = event(finish="stop")

@@ -197,12 +197,12 @@ def test_a_turn_ends_as_its_user_expects(running: dict[str, Running], name: str)
     for request in turn.provider.requests(turn.session):
         assert _alternate(request), f"{request.step}: {request.body['messages']}"
     assert KEY not in outcome.said
-    faults = [_faults(turn.case, expect, outcome, steps) for expect in turn.case.expect]
+    faults = [faults_of(turn.case, expect, outcome, steps) for expect in turn.case.expect]
     if [] not in faults:
         pytest.fail("\n".join([f"right: {turn.case.right}", str(outcome), *map(str, faults)]))
 
 
-def _faults(
+def faults_of(
     case: Case, expect: dict[str, Any], outcome: Outcome, steps: dict[str, list[Request]]
 ) -> list[str]:
     """What is not as it is expected to be."""

@@ -45,8 +45,9 @@ def main() -> int:
     # A thousand clients may come at once. Who finds no place in the queue is not refused but waits
     # for seconds before it knocks again.
     config.backlog = 4096
-    # Longer than clients keep an idle connection: a reused one is never closed under a request.
-    config.keep_alive_timeout = 600
+    # Longer than clients keep an idle connection (5 s), so that none is closed under a request.
+    # hypercorn keeps the socket of a client that has gone for as long: not too long.
+    config.keep_alive_timeout = 15
     asyncio.run(serve(create_app(), config, shutdown_trigger=_never))  # type: ignore[arg-type]
     return 0
 
