@@ -93,7 +93,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="a name, or a pattern; all without one"
     )
-    parser.add_argument("--list", action="store_true", help="only name them")
+    parser.add_argument(
+        "--list", action="store_true", help="only name them, and say which do not fit"
+    )
     parser.add_argument("--unchanged", action="store_true", help="their tests, without a mutation")
     chosen = parser.parse_args(arguments)
     found = [
@@ -102,7 +104,7 @@ def main(arguments: list[str]) -> int:
         if any(fnmatchcase(mutant.name, name) for name in chosen.names or ["*"])
     ]
     if chosen.list:
-        print("\n".join(f"{mutant.name:<48} {mutant.file}" for mutant in found))
+        print("\n".join(f"{each.name:<48} {each.fault() or each.file}" for each in found))
         return 0
     if chosen.unchanged:
         code, line = run(sorted({test for mutant in found for test in mutant.tests}))

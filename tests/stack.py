@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,10 @@ from workbench import (
     wait_until,
 )
 from workbench.agent_process import _environment, _port
-from workbench.home import REPOSITORY, home
+from workbench.home import REPOSITORY, as_home, home
 from workbench.ingress import IngressError
 from workbench.model import ModelRequest
+from workbench.stop_all import stop_all
 
 # Tokens per second: slow enough to interrupt in the middle of an answer, and as fast as can be when
 # there is nothing to do but wait.
@@ -89,18 +92,31 @@ class Stack:
     """The folder of the holds of its sessions."""
 
     @staticmethod
+    @contextmanager
+    def running(folder: Path, **options: Any) -> Iterator[Stack]:
+        """A stack with a home of its own, which is started with these `options` and ends with the
+        block.
+        """
+        with as_home(folder):
+            try:
+                yield Stack.start(**options)
+            finally:
+                stop_all()
+
+    @staticmethod
     def start(
         *,
         max_attempts: int | None = None,
         work: str | None = None,
         env: dict[str, str] | None = None,
+        restate: Restate | None = None,
+        model: Any = None,
     ) -> Stack:
         """Start all of it; `max_attempts`, `work` and `env` are the agent's, where its own will not
-        do.
+        do. What is there already is not started.
         """
-        restate = start_restate("embedded")
-        model = start_model(tokens_per_second=_SLOW, first_token_seconds=0.02)
-        assert isinstance(model, ScriptedModel)
+        restate = restate or start_restate("embedded")
+        model = model or start_model(tokens_per_second=_SLOW, first_token_seconds=0.02)
         attempts = {} if max_attempts is None else {"AGENT_MAX_ATTEMPTS": str(max_attempts)}
         env = {**attempts, **(env or {})}
         if work:

@@ -11,8 +11,6 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.sessions.machine import ATTEMPTS, Conversation, SessionMachine
 from tests.stack import Stack
-from workbench.home import as_home
-from workbench.stop_all import stop_all
 
 # The same examples each time; or, with MACHINE_EXAMPLES=200 in the environment, that many other
 # ones (with --hypothesis-seed=7, those of that seed).
@@ -34,12 +32,8 @@ _SETTINGS = settings(
 @pytest.fixture
 def machines_stack(tmp_path: Path) -> Iterator[Stack]:
     """A stack for all examples of a machine."""
-    with as_home(tmp_path):
-        try:
-            Conversation.stack = Stack.start(max_attempts=ATTEMPTS)
-            yield Conversation.stack
-        finally:
-            stop_all()
+    with Stack.running(tmp_path, max_attempts=ATTEMPTS) as Conversation.stack:
+        yield Conversation.stack
 
 
 @pytest.mark.usefixtures("machines_stack")
