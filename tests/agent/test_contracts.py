@@ -73,11 +73,3 @@ def test_a_new_session_is_empty(stack: Stack) -> None:
         "prompt_tokens": 0,
         "completion_tokens": 0,
     }
-
-
-def test_an_idempotency_key_makes_a_retried_message_one_turn(stack: Stack) -> None:
-    session = stack.session()
-    first = session.message(idempotency_key=f"{session.key}-1")
-    assert session.message(idempotency_key=f"{session.key}-1") == first
-    session.wait_idle()
-    assert session.statuses() == ["completed"]

@@ -94,10 +94,6 @@ def _draft(dice: random.Random) -> Draft:
     return Draft(dice.choice(PROGRAMS), when_busy)
 
 
-def _say(dice: random.Random) -> Say:
-    return Say((_draft(dice),))
-
-
 def _repeat(dice: random.Random) -> Say:
     return Say((_draft(dice),), sends=dice.randint(2, 4), at_once=dice.random() < 0.5)
 
@@ -113,36 +109,20 @@ def _steer_late(dice: random.Random) -> SteerLate:
     return SteerLate(step, tuple(Draft(dice.choice(PROGRAMS), "steer") for _ in range(times)))
 
 
-def _stop(_: random.Random) -> Stop:
-    return Stop()
-
-
-def _read(dice: random.Random) -> Read:
-    return Read(dice.choice(READS))
-
-
 def _operate(dice: random.Random) -> Operate:
     return Operate(dice.choice(VERBS), dice.choice(TARGETS), dice.random())
 
 
-def _hesitate(dice: random.Random) -> Wait:
-    return Wait(dice.uniform(0.0, 1.0))
-
-
-def _rest(dice: random.Random) -> Wait:
-    """Long enough for a task to come to its end, or nearly."""
-    return Wait(dice.uniform(2.0, 10.0))
-
-
-# Everything that users do, with weights.
+# Everything that users do, with weights; the second wait is long enough for a task to come to its
+# end, or nearly.
 STEPS: list[tuple[Callable[[random.Random], Step], int]] = [
-    (_say, 4),
+    (lambda dice: Say((_draft(dice),)), 4),
     (_repeat, 2),
     (_burst, 1),
     (_steer_late, 3),
-    (_stop, 1),
-    (_read, 2),
+    (lambda _: Stop(), 1),
+    (lambda dice: Read(dice.choice(READS)), 2),
     (_operate, 3),
-    (_hesitate, 4),
-    (_rest, 3),
+    (lambda dice: Wait(dice.uniform(0.0, 1.0)), 4),
+    (lambda dice: Wait(dice.uniform(2.0, 10.0)), 3),
 ]
