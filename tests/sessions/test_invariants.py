@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,8 @@ from tests.sessions.our_agent import Left, wrong_with_what_is_left
 from tests.sessions.snapshot import Snapshot
 from workbench import ModelRequest
 from workbench.scripted_model.catalog import PROGRAMS
+
+ROOT = Path(__file__).parents[2]
 
 # What steers the turn that is completed decides what it is about.
 TWO, LEFT = "Write a to-do CLI (two)", "Write it with Flask (left)"
@@ -129,6 +134,13 @@ def whole() -> Seen:
     )
 
 
+def test_the_oracle_knows_nothing_of_our_agent() -> None:
+    code = "import sys, tests.sessions.oracle; print(*(name.split('.')[0] for name in sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "tests" in loaded.stdout.split()
+    assert "agent" not in loaded.stdout.split()
+
+
 def test_a_whole_session_is_right() -> None:
     assert whole().violations() == []
 
@@ -178,6 +190,12 @@ def _mix(seen: Seen) -> None:
 
 def _pause(target: str, id: str) -> Callable[[Seen], object]:
     return lambda seen: seen.log.paused.append(Paused(id, target, 25.0))
+
+
+def _pause_the_key_in_vain(seen: Seen) -> None:
+    """All attempts of the task's model call failed; that is no reason for what holds a key."""
+    seen.log.attempts = 1
+    _pause("Workspace/s/commit", "step1")(seen)
 
 
 def _uncaused(status: str, failure: str, **around: Any) -> Callable[[Seen], object]:
@@ -276,6 +294,7 @@ BREAKAGES: list[tuple[Callable[[Seen], object], str]] = [
     (_pause("CodingTask/run_task", "task2"), "run_task task2 was paused without a cause"),
     (_pause("CodingTask/write_file", "step1"), "write_file step1 was paused without a cause"),
     (_pause("CodingAgent/s/message", "m1"), "message m1 was paused without a cause"),
+    (_pause_the_key_in_vain, "commit step1 was paused without a cause"),
     (lambda s: setattr(s.left, "draft", True), "a draft is left over"),
     (lambda s: s.status.update(status="working"), "get_status says"),
     (_overlap, "turns 1 and 2 generated at once, for 1.200 s"),
@@ -391,11 +410,19 @@ def _pause_in_vain(seen: Seen) -> None:
     _pause("CodingTask/run_task", "task1")(seen)
 
 
+def _kill_a_step_late(seen: Seen) -> None:
+    """A kill goes down a tree step by step."""
+    seen.log.actions.append(Action("kill", "step1", "CodingTask/write_file", "task1", 20.9))
+    seen.steps["step1"].update(
+        completion_failure="[409] killed", completed_at="1970-01-01T00:00:22Z"
+    )
+
+
 NO_VIOLATIONS = [
     *(_kill_the_agent, _kill_a_step, _kill_a_message, _kill_a_task, _kill_a_task_early),
     *(_steer_too_late, _operate_on_a_turn, _stop_a_turn, _stop_without_an_answer),
     *(_stop_a_turn_that_does_not_end, _pause_a_step, _pause_in_vain),
-    _interrupt_what_is_paused,
+    *(_interrupt_what_is_paused, _kill_a_step_late),
 ]
 
 
