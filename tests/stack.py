@@ -16,19 +16,19 @@ from workbench import (
     Admin,
     AgentProcess,
     Ingress,
+    IngressError,
+    ModelRequest,
     Restate,
     ScriptedModel,
     process,
     start_agent,
     start_model,
     start_restate,
+    stop_all,
     wait_until,
 )
 from workbench.agent_process import _environment, _port
 from workbench.home import REPOSITORY, as_home, home
-from workbench.ingress import IngressError
-from workbench.model import ModelRequest
-from workbench.stop_all import stop_all
 
 # Tokens per second: slow enough to interrupt in the middle of an answer, and as fast as can be when
 # there is nothing to do but wait.

@@ -18,9 +18,7 @@ from typing import NamedTuple
 import httpx
 
 from tests.stack import Stack
-from workbench import ScriptedModel, wait_until
-from workbench.errors import WorkbenchError
-from workbench.model import ModelRequest
+from workbench import ModelRequest, ScriptedModel, WorkbenchError, wait_until
 
 FIRST_TOKEN_SECONDS = 0.02
 

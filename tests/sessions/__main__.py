@@ -1,6 +1,4 @@
-"""`python -m tests.sessions`: one run of the load, in a home of its own; `scripts/stress` has the
-defaults.
-"""
+"""`python -m tests.sessions`: one run of the load, in a home of its own; see options.py."""
 
 from __future__ import annotations
 
@@ -19,6 +17,7 @@ from rich.table import Table
 
 from tests.own_home import own_home
 from tests.sessions.load import AGENT_ENV, Outcome, counts, run_load
+from tests.sessions.options import parse
 from tests.stack import Stack
 from workbench.command import run_command
 from workbench.home import home
@@ -28,14 +27,13 @@ _EVERY_SECONDS = 10.0  # a line of progress, where there is no terminal
 
 def main(arguments: list[str]) -> int:
     """Run it; 1 is a violation, or no way to run, and 130 Ctrl-C."""
-    chosen = _parser().parse_args(arguments)
+    chosen = parse(arguments)
     print(f"Seed {chosen.seed}", flush=True)
     logs = home() / "logs"
     return run_command(lambda: _run(chosen, logs))
 
 
 def _run(chosen: argparse.Namespace, logs: Path) -> int:
-    faults = tuple(name for name in chosen.faults.split(",") if name)
     console = Console(highlight=False)
     started = time.monotonic()
     with own_home("stress-") as folder:
@@ -45,14 +43,15 @@ def _run(chosen: argparse.Namespace, logs: Path) -> int:
                 seed=chosen.seed,
                 seconds=chosen.seconds,
                 sessions=chosen.sessions,
-                faults=faults,
+                faults=chosen.faults,
                 alone=chosen.alone,
                 show=progress.show,
             )
         _report(console, outcome, time.monotonic() - started)
         print(
             f"Seed {chosen.seed}; the same steps again: ./scripts/stress --seconds "
-            f"{chosen.seconds:g} --sessions {chosen.sessions} --faults {chosen.faults or 'none'} "
+            f"{chosen.seconds:g} --sessions {chosen.sessions} "
+            f"--faults {','.join(chosen.faults) or 'none'} "
             f"--seed {chosen.seed}" + " --alone" * chosen.alone
         )
         if not outcome.violations:
@@ -111,16 +110,6 @@ def _report(console: Console, outcome: Outcome, seconds: float) -> None:
     for session, wrong in outcome.violations.items():
         for each in wrong:
             print(f"VIOLATION in {session}: {each}")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.sessions", description=__doc__)
-    parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--sessions", type=int, required=True)
-    parser.add_argument("--faults", required=True, help="names with commas; empty for none")
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--alone", action="store_true", help="nobody resumes what is paused")
-    return parser
 
 
 if __name__ == "__main__":

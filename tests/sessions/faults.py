@@ -12,8 +12,6 @@ from tests.sessions.log import Fault, now
 from tests.stack import Stack
 from workbench import start_restate
 
-FAULTS = ("agent", "server", "model", "hang")
-
 _MODEL_FAULTS = ("outage", "server_error", "rate_limit", "cut", "empty", "refuse")
 
 

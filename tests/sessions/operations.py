@@ -13,8 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from tests.sessions.log import Paused, now
 from tests.stack import Stack
-from workbench import ModelRequest
-from workbench.errors import WorkbenchError
+from workbench import ModelRequest, WorkbenchError
 
 T = TypeVar("T")
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.sessions.faults import FAULTS, plan
+from tests.sessions.faults import plan
 from tests.sessions.load import run_load
 from tests.sessions.operations import ModelRecord, without_the_paused
+from tests.sessions.options import FAULTS, parse
 from tests.sessions.script import STEPS, Operate, Say, steps
 from tests.stack import Stack
 from workbench import ModelRequest
@@ -24,6 +25,14 @@ def test_a_short_run(own_stack: Stack) -> None:
     assert outcome.violations == {}
     assert sum(outcome.accepted.values()) >= 3
     assert outcome.faults
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [("all", FAULTS), ("none", ()), ("agent", ("agent",)), ("hang,hang,model", ("hang", "model"))],
+)
+def test_which_faults_are_made(text: str, faults: tuple[str, ...]) -> None:
+    assert parse(["--faults", text]).faults == faults
 
 
 # What is done follows from the seed.

@@ -24,9 +24,7 @@ from tests.sessions.script import (
 )
 from tests.sessions.script import Stop as SayStop
 from tests.stack import Session, Stack
-from workbench import AdminError, Ingress
-from workbench.errors import WorkbenchError
-from workbench.ingress import IngressError
+from workbench import AdminError, Ingress, IngressError, WorkbenchError
 
 # How long a user waits for an answer, all repetitions taken together, before it is given up as
 # lost: longer than anything that the agent or the server may need to come back.
