@@ -22,8 +22,7 @@ from tests.sessions.snapshot import (
     turn_of,
 )
 from workbench import ModelRequest
-from workbench.scripted_model.answers import answer_to
-from workbench.scripted_model.wire import Message as ModelMessage
+from workbench.scripted_model.answers import Message, answer_to
 
 # How many seconds after the end of a task its session may not know of that yet.
 _JUST = 5.0
@@ -97,9 +96,7 @@ def _program(request: str) -> _Program:
 
 def _answer(step: str, prompt: str) -> str:
     system = f"You {step} a small Python program."
-    return answer_to(
-        [ModelMessage(role="system", content=system), ModelMessage(role="user", content=prompt)]
-    )
+    return answer_to([Message(role="system", content=system), Message(role="user", content=prompt)])
 
 
 def _programs(snapshot: Snapshot, turn: dict[str, Any]) -> list[_Program]:

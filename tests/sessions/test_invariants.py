@@ -17,7 +17,7 @@ from tests.sessions.oracle import wrong_with
 from tests.sessions.our_agent import Left, wrong_with_what_is_left
 from tests.sessions.snapshot import Snapshot
 from workbench import ModelRequest
-from workbench.scripted_model.catalog import PROGRAMS
+from workbench.scripted_model.answers import PROGRAMS
 
 ROOT = Path(__file__).parents[2]
 
