@@ -229,6 +229,22 @@ def _roll_back(seen: Seen) -> None:
     seen.log.messages[1].when_busy = "rollback"
 
 
+def _roll_back_half(seen: Seen) -> None:
+    """A rollback without an answer may have hidden a turn, but not its message alone."""
+    seen.log.messages.append(Message("lost", "rollback", None, 36))
+    seen.history.pop(0)
+
+
+def _say_unanswered(times: int) -> Callable[[Seen], object]:
+    """Something that was sent once, and got no answer, is in the history of a turn."""
+
+    def change(seen: Seen) -> None:
+        seen.log.messages.append(Message("lost", "steer", "task2", 26))
+        seen.history[2]["content"] += "\n\nlost" * times
+
+    return change
+
+
 def _leave_streaming(seen: Seen) -> None:
     seen.requests[2] = replace(seen.requests[2], ended_at=None, status="streaming")
 
@@ -269,6 +285,8 @@ BREAKAGES: list[tuple[Callable[[Seen], object], str]] = [
     (lambda s: s.history.append(s.history[3]), "turn 2 has not one answer"),
     (lambda s: s.history.append({**s.history[3], "turn": 9}), "an answer too many in turn 9"),
     (_roll_back, "turn 1 was rolled back, and its answer is in the history"),
+    (_roll_back_half, "turn 1 is not in the history once"),
+    (_say_unanswered(2), "'lost' is in the history of turn 2, and should not be"),
     (lambda s: s.turns[2].update(turn=4), "turns are numbered [1, 2, 4]"),
     (lambda s: s.turns[0].update(status="killed"), "turn 1 is killed, its task task1"),
     (lambda s: s.tasks["task2"].update(status="paused"), "turn 2 is completed, its task task2"),
@@ -418,11 +436,23 @@ def _kill_a_step_late(seen: Seen) -> None:
     )
 
 
+def _roll_back_and_hide(seen: Seen) -> None:
+    _roll_back(seen)
+    del seen.history[:2]
+
+
+def _roll_back_perhaps(seen: Seen) -> None:
+    """The rollback got no answer: nobody knows which turns it has hidden."""
+    seen.log.messages.append(Message("lost", "rollback", None, 36))
+    del seen.history[:2]
+
+
 NO_VIOLATIONS = [
     *(_kill_the_agent, _kill_a_step, _kill_a_message, _kill_a_task, _kill_a_task_early),
     *(_steer_too_late, _operate_on_a_turn, _stop_a_turn, _stop_without_an_answer),
     *(_stop_a_turn_that_does_not_end, _pause_a_step, _pause_in_vain),
-    *(_interrupt_what_is_paused, _kill_a_step_late),
+    *(_interrupt_what_is_paused, _kill_a_step_late, _say_unanswered(1)),
+    *(_roll_back_and_hide, _roll_back_perhaps),
 ]
 
 
