@@ -209,6 +209,39 @@ def _uncaused(status: str, failure: str, **around: Any) -> Callable[[Seen], obje
     return change
 
 
+def _stop_in_vain(seen: Seen) -> None:
+    """The last turn was over before somebody stopped it."""
+    _uncaused("interrupted", "[409] cancelled")(seen)
+    seen.log.stops[0] = Stop(38.0, 39.0, "task3")
+
+
+def _operate_on_a_step(task: str) -> Callable[[Seen], object]:
+    """The last turn has failed, and a step of a task was cancelled."""
+
+    def change(seen: Seen) -> None:
+        _uncaused("failed", "[500] No.")(seen)
+        action = Action("cancel", "step3", "CodingTask/write_file", task, 32.0)
+        seen.log.actions.append(action)
+
+    return change
+
+
+def _pause_another(seen: Seen) -> None:
+    seen.log.actions.append(Action("pause", "task1", "CodingTask/run_task", "task1", 24.0))
+    _pause("CodingTask/write_file", "step1")(seen)
+
+
+def _pause_while(kind: str) -> Callable[[Seen], object]:
+    """A task was paused after this fault, which took longer than its attempts."""
+
+    def change(seen: Seen) -> None:
+        seen.log.attempts = 3
+        seen.log.faults.append(Fault(kind, 12, 19))
+        _pause("CodingTask/run_task", "task1")(seen)
+
+    return change
+
+
 def _interrupt_slowly(seen: Seen) -> None:
     seen.log.messages[1].sent_at = 11
 
@@ -294,6 +327,7 @@ BREAKAGES: list[tuple[Callable[[Seen], object], str]] = [
     (lambda s: s.tasks.update(task9=s.tasks["task1"]), "task task9 belongs to no turn"),
     (lambda s: s.turns[0].update(plan="Another."), "turn 1 was over as"),
     (lambda s: s.tasks["task1"].update(completed_at="1970-01-01T00:00:22Z"), "run_task of turn 1"),
+    (lambda s: s.tasks["task3"].update(completed_at="1970-01-01T00:00:43Z"), "run_task of turn 3"),
     (lambda s: s.steps["step1"].update(completed_at="1970-01-01T00:00:22Z"), "write_file of turn"),
     (_interrupt_slowly, f"{TWO!r} was answered after 10.0 s"),
     (lambda s: s.turns[1].update(answer=None), "turn 2 is completed with a plan or an answer of"),
@@ -312,6 +346,10 @@ BREAKAGES: list[tuple[Callable[[Seen], object], str]] = [
     (_pause("CodingTask/run_task", "task2"), "run_task task2 was paused without a cause"),
     (_pause("CodingTask/write_file", "step1"), "write_file step1 was paused without a cause"),
     (_pause("CodingAgent/s/message", "m1"), "message m1 was paused without a cause"),
+    (_stop_in_vain, "turn 3 is interrupted without a cause"),
+    (_operate_on_a_step("task2"), "turn 3 is failed without a cause"),
+    (_pause_another, "write_file step1 was paused without a cause"),
+    (_pause_while("outage"), "run_task task1 was paused without a cause"),
     (_pause_the_key_in_vain, "commit step1 was paused without a cause"),
     (lambda s: setattr(s.left, "draft", True), "a draft is left over"),
     (lambda s: s.status.update(status="working"), "get_status says"),
@@ -447,12 +485,18 @@ def _roll_back_perhaps(seen: Seen) -> None:
     del seen.history[:2]
 
 
+def _pause_to_be_woken(seen: Seen) -> None:
+    """An interruption that has to wait may pause a task."""
+    seen.log.paused.append(Paused("task1", "CodingTask/run_task", 20.5))
+
+
 NO_VIOLATIONS = [
     *(_kill_the_agent, _kill_a_step, _kill_a_message, _kill_a_task, _kill_a_task_early),
     *(_steer_too_late, _operate_on_a_turn, _stop_a_turn, _stop_without_an_answer),
     *(_stop_a_turn_that_does_not_end, _pause_a_step, _pause_in_vain),
     *(_interrupt_what_is_paused, _kill_a_step_late, _say_unanswered(1)),
-    *(_roll_back_and_hide, _roll_back_perhaps),
+    *(_roll_back_and_hide, _roll_back_perhaps, _operate_on_a_step("task3")),
+    *(_pause_while("agent"), _pause_to_be_woken),
 ]
 
 
