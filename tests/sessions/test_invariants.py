@@ -485,6 +485,30 @@ def _roll_back_perhaps(seen: Seen) -> None:
     del seen.history[:2]
 
 
+def _interrupt_before_all_is_taken(seen: Seen) -> None:
+    """The steering came too late for the last task, and stands in its turn's message all the same:
+    an interruption met its end.
+    """
+    first = next(program for program in PROGRAMS if program.name == "todo_cli")
+    plan = "\n".join([first.summary, *first.purposes])
+    seen.turns[1].update(plan=plan, answer=first.answer)
+    seen.history[3]["content"] = first.answer
+    seen.left.files = {path: first.read(path) for path in first.purposes}
+    seen.log.stops[0] = Stop(28.5, 29.5)
+
+
+def _kill_the_rollback(seen: Seen) -> None:
+    seen.left.draft = True
+    seen.log.actions.append(Action("kill", "r1", "Workspace/s/rollback", "task1", 21.0))
+    seen.left.usage.update(calls=3)
+
+
+def _cancel_the_note_of_usage(seen: Seen) -> None:
+    target = "UsageMeter/s/record"
+    seen.log.actions.append(Action("cancel", "u1", target, "task2", 28.0))
+    seen.left.usage.update(calls=2, completion_tokens=595, prompt_tokens=0)
+
+
 def _pause_to_be_woken(seen: Seen) -> None:
     """An interruption that has to wait may pause a task."""
     seen.log.paused.append(Paused("task1", "CodingTask/run_task", 20.5))
@@ -496,7 +520,8 @@ NO_VIOLATIONS = [
     *(_stop_a_turn_that_does_not_end, _pause_a_step, _pause_in_vain),
     *(_interrupt_what_is_paused, _kill_a_step_late, _say_unanswered(1)),
     *(_roll_back_and_hide, _roll_back_perhaps, _operate_on_a_step("task3")),
-    *(_pause_while("agent"), _pause_to_be_woken),
+    *(_pause_while("agent"), _pause_to_be_woken, _interrupt_before_all_is_taken),
+    *(_kill_the_rollback, _cancel_the_note_of_usage),
 ]
 
 
