@@ -17,7 +17,7 @@ from tests.sessions.oracle import wrong_with
 from tests.sessions.our_agent import Left, wrong_with_what_is_left
 from tests.sessions.snapshot import Snapshot
 from workbench import ModelRequest
-from workbench.scripted_model.answers import PROGRAMS
+from workbench.scripted_model.answers import GREETER, PROGRAMS
 
 ROOT = Path(__file__).parents[2]
 
@@ -188,6 +188,10 @@ def _mix(seen: Seen) -> None:
     seen.left.files["store.py"] = PROGRAMS[0].read("store.py")
 
 
+def _keep_what_was_interrupted(seen: Seen) -> None:
+    seen.left.files.update({path: GREETER.read(path) for path in GREETER.purposes})
+
+
 def _pause(target: str, id: str) -> Callable[[Seen], object]:
     return lambda seen: seen.log.paused.append(Paused(id, target, 25.0))
 
@@ -335,6 +339,7 @@ BREAKAGES: list[tuple[Callable[[Seen], object], str]] = [
     (_unsteered, "turn 2 is completed with a plan or an answer of something else"),
     (lambda s: s.left.files.pop("app.py"), "nothing should not be as it is, ['app.py'] is missing"),
     (lambda s: s.left.files.update({"more.py": ""}), "['more.py'] should not be as it is, nothing"),
+    (_keep_what_was_interrupted, f"{sorted(GREETER.purposes)} should not be as it is, nothing"),
     (_mix, "['store.py'] should not be as it is, ['store.py'] is missing"),
     (_uncaused("interrupted", "[409] cancelled"), "turn 3 is interrupted without a cause"),
     (_uncaused("killed", "[409] killed"), "turn 3 is killed without a cause"),
