@@ -1,4 +1,4 @@
-"""The command `stress`: set up, then hand over to `tests.stress`, which runs in `.venv`."""
+"""The command `stress`: set up, then hand over to `tests.sessions`, which runs in `.venv`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,13 @@ def main(arguments: list[str]) -> int:
     seed = random.randrange(10**6) if chosen.seed is None else chosen.seed
     _setup.ensure()
     _setup.become(
-        *("tests.stress", "--faults", ",".join(chosen.faults), "--seconds", f"{chosen.seconds:g}"),
+        *(
+            "tests.sessions",
+            "--faults",
+            ",".join(chosen.faults) or "none",
+            "--seconds",
+            f"{chosen.seconds:g}",
+        ),
         *("--sessions", chosen.sessions, "--seed", seed, *["--alone"] * chosen.alone),
     )
 

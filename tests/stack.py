@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,18 +16,19 @@ from workbench import (
     Admin,
     AgentProcess,
     Ingress,
+    IngressError,
+    ModelRequest,
     Restate,
     ScriptedModel,
     process,
     start_agent,
     start_model,
     start_restate,
+    stop_all,
     wait_until,
 )
 from workbench.agent_process import _environment, _port
-from workbench.home import REPOSITORY, home
-from workbench.ingress import IngressError
-from workbench.model import ModelRequest
+from workbench.home import REPOSITORY, as_home, home
 
 # Tokens per second: slow enough to interrupt in the middle of an answer, and as fast as can be when
 # there is nothing to do but wait.
@@ -37,12 +40,15 @@ def _silent(*_: object) -> None:
 
 
 class OtherAgent(AgentProcess):
-    """An agent with other work than its own: `python -m tests.agent.other_agent WORK`."""
+    """An agent with other work than its own, `python -m tests.agent.other_agent WORK`; or, where
+    `work` is the name of a module (`tests.naive_agent`), another agent.
+    """
 
     work = "held"
 
     def _launch(self) -> process.Running:
-        command = [sys.executable, "-m", "tests.agent.other_agent", self.work]
+        module = [self.work] if "." in self.work else ["tests.agent.other_agent", self.work]
+        command = [sys.executable, "-m", *module]
         extra = {"port": self._port}
         return process.start(self.name, command, env=self._env, extra=extra, cwd=REPOSITORY)
 
@@ -86,18 +92,31 @@ class Stack:
     """The folder of the holds of its sessions."""
 
     @staticmethod
+    @contextmanager
+    def running(folder: Path, **options: Any) -> Iterator[Stack]:
+        """A stack with a home of its own, which is started with these `options` and ends with the
+        block.
+        """
+        with as_home(folder):
+            try:
+                yield Stack.start(**options)
+            finally:
+                stop_all()
+
+    @staticmethod
     def start(
         *,
         max_attempts: int | None = None,
         work: str | None = None,
         env: dict[str, str] | None = None,
+        restate: Restate | None = None,
+        model: Any = None,
     ) -> Stack:
         """Start all of it; `max_attempts`, `work` and `env` are the agent's, where its own will not
-        do.
+        do. What is there already is not started.
         """
-        restate = start_restate("embedded")
-        model = start_model(tokens_per_second=_SLOW, first_token_seconds=0.02)
-        assert isinstance(model, ScriptedModel)
+        restate = restate or start_restate("embedded")
+        model = model or start_model(tokens_per_second=_SLOW, first_token_seconds=0.02)
         attempts = {} if max_attempts is None else {"AGENT_MAX_ATTEMPTS": str(max_attempts)}
         env = {**attempts, **(env or {})}
         if work:
@@ -119,6 +138,11 @@ class Stack:
             self.agent = start_agent(self.restate, self.model, env=env)
         self.admin.register(self.agent.uri, force=True)
 
+    def add_naive_agent(self) -> None:
+        """Serve `NaiveAgent` and `PlainAgent` as well; see `tests/naive_agent.py`."""
+        other = OtherAgent.started("tests.naive_agent", self.restate, self.model, name="naive")
+        self.admin.register(other.uri)
+
     def session(self) -> Session:
         return Session(self, f"test-{uuid.uuid4().hex[:12]}")
 
@@ -127,11 +151,11 @@ class Stack:
         return int(self.admin.query(f"SELECT count(*) AS n FROM {table} WHERE {where}")[0]["n"])
 
     def open_invocations(self) -> list[dict[str, Any]]:
-        """Every invocation of the agent that is not over."""
+        """Every invocation of an agent that is not over."""
         return self.admin.query(
-            "SELECT id, target, status, retry_count, last_failure_error_code FROM sys_invocation "
-            "WHERE status != 'completed' AND target_service_name IN "
-            "('CodingAgent', 'CodingTask', 'Workspace', 'UsageMeter')"
+            "SELECT id, target, status, invoked_by_id, invoked_by_target FROM sys_invocation "
+            "WHERE status != 'completed' AND target_service_name IN ('CodingAgent', 'CodingTask', "
+            "'Workspace', 'UsageMeter', 'NaiveAgent', 'NaiveTask', 'PlainAgent', 'PlainTask')"
         )
 
     def children(self, invocation_id: str, target: str) -> list[str]:
@@ -148,9 +172,10 @@ class Stack:
 class Session:
     stack: Stack
     key: str
+    agent: str = "CodingAgent"
 
     def call(self, handler: str, body: Any = None, **options: Any) -> Any:
-        return self.stack.ingress.call("CodingAgent", handler, body, key=self.key, **options)
+        return self.stack.ingress.call(self.agent, handler, body, key=self.key, **options)
 
     def message(self, content: str = "Write a to-do CLI", **options: Any) -> dict[str, Any]:
         """Send a message; `turn`, `task_id` and `interrupted` come back."""

@@ -60,20 +60,6 @@ def test_the_task_is_a_tree(stack: Stack) -> None:
     assert sorted(steps) == sorted(["plan", *["write"] * len(files), "review"])
 
 
-def test_usage_is_what_the_model_sent(stack: Stack) -> None:
-    session = stack.session()
-    session.message()
-    session.wait_idle()
-    requests = session.requests()
-    expected = {
-        "calls": len(requests),
-        "interrupted_calls": 0,
-        "prompt_tokens": sum(request.prompt_tokens for request in requests),
-        "completion_tokens": sum(request.completion_tokens for request in requests),
-    }
-    wait_until(lambda: session.usage() == expected, what=f"the usage to be {expected}")
-
-
 def test_a_new_session_is_empty(stack: Stack) -> None:
     session = stack.session()
     assert session.call("get_history") == []
@@ -87,11 +73,3 @@ def test_a_new_session_is_empty(stack: Stack) -> None:
         "prompt_tokens": 0,
         "completion_tokens": 0,
     }
-
-
-def test_an_idempotency_key_makes_a_retried_message_one_turn(stack: Stack) -> None:
-    session = stack.session()
-    first = session.message(idempotency_key=f"{session.key}-1")
-    assert session.message(idempotency_key=f"{session.key}-1") == first
-    session.wait_idle()
-    assert session.statuses() == ["completed"]

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tests.stack import Stack
-from workbench import Admin, Ingress, ScriptedModel, start_agent, start_model, start_restate
+from workbench import start_restate
 from workbench.home import as_home
 from workbench.restate.identity import private_key_file, public_key
 from workbench.stop_all import stop_all
@@ -36,16 +36,11 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def signed(key_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose Restate signs and whose agent checks."""
-    with as_home(tmp_path_factory.mktemp("home")), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, as_home(tmp_path_factory.mktemp("home")):
         patch.setenv(_VARIABLE, str(key_file))
         try:
             restate = replace(start_restate("embedded"), identity_keys=(public_key(key_file),))
-            model = start_model(tokens_per_second=10_000)
-            assert isinstance(model, ScriptedModel)
-            agent = start_agent(restate, model)
-            admin = Admin(restate, echo=lambda line: None)
-            admin.register(agent.uri)
-            yield Stack(restate, model, agent, admin, Ingress(restate, echo=lambda line: None))
+            yield Stack.start(restate=restate)
         finally:
             stop_all()
 

@@ -10,8 +10,6 @@ import pytest
 from tests.stack import IngressError, OtherAgent, Stack
 from workbench import wait_until
 from workbench.admin import AdminError
-from workbench.home import as_home
-from workbench.stop_all import stop_all
 
 
 def test_the_state_of_a_session_is_cleared(stack: Stack) -> None:
@@ -98,11 +96,8 @@ def test_a_task_that_pauses_after_its_report_is_looked_for_less_and_less(held: S
 def test_more_sessions_at_work_than_slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server works on 8 invocations of a partition at a time, and who waits is none of them."""
     monkeypatch.setenv("RESTATE_WORKER__INVOKER__CONCURRENT_INVOCATIONS_LIMIT", "8")
-    with as_home(tmp_path):
-        try:
-            _more_sessions_than_slots(Stack.start())
-        finally:
-            stop_all()
+    with Stack.running(tmp_path) as stack:
+        _more_sessions_than_slots(stack)
 
 
 def _more_sessions_than_slots(stack: Stack) -> None:

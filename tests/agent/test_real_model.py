@@ -9,7 +9,7 @@ import pytest
 
 from tests.agent import small_model
 from tests.stack import Session, Stack
-from workbench import Admin, Ingress, process, start_agent, start_restate, wait_until
+from workbench import process, wait_until
 from workbench.home import REPOSITORY, as_home
 from workbench.ports import free_port
 from workbench.stop_all import stop_all
@@ -51,12 +51,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             command = [sys.executable, "-m", "tests.agent.small_model", str(port)]
             running = process.start("small-model", command, env={}, cwd=REPOSITORY)
             running.wait_ready(model.answers)
-            restate = start_restate("embedded")
-            agent = start_agent(restate, model, env={"OPENAI_BASE_URL": model.base_url})
-            admin = Admin(restate, echo=lambda line: None)
-            admin.register(agent.uri)
-            ingress = Ingress(restate, echo=lambda line: None)
-            yield Stack(restate, model, agent, admin, ingress)  # type: ignore[arg-type]
+            yield Stack.start(model=model, env={"OPENAI_BASE_URL": model.base_url})
         finally:
             stop_all()
 

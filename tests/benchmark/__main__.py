@@ -7,7 +7,7 @@ import contextlib
 import sys
 from functools import partial
 
-from tests.benchmark import load, long_session
+from tests.benchmark import load, long_session, report
 from tests.benchmark.options import parse
 from tests.own_home import own_home
 from tests.stack import Stack
@@ -26,10 +26,10 @@ def _run(chosen: argparse.Namespace) -> int:
             stack = Stack.start()
         if chosen.command == "load":
             results = load.measure(stack, chosen.sessions, chosen.runs, chosen.rounds, progress)
-            text, failed = load.report(stack, results), load.failed(results)
+            text, failed = report.of_load(stack, results), load.failed(results)
         else:
             costs = long_session.measure(stack, turns=chosen.turns, progress=progress)
-            text, failed = long_session.report(stack, costs), long_session.failed(costs)
+            text, failed = report.of_long_session(stack, costs), long_session.failed(costs)
     sys.stdout.write(text)
     return int(failed)
 

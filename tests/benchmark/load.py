@@ -1,25 +1,74 @@
-"""`load`: what an interruption costs with this agent, as a multiple of the plain pattern."""
+"""`load`: what an interruption costs with this agent, as a multiple of the plain pattern: sessions
+interrupt their tasks side by side.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import math
 import statistics
-import sys
+import time
+import uuid
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import httpx
 
-from tests.benchmark.figures import conditions, markdown
-from tests.benchmark.interruptions import Pattern, Run, run
 from tests.stack import Stack
-from workbench import process
-from workbench.home import REPOSITORY
-from workbench.ports import free_port
+from workbench import ModelRequest, ScriptedModel, WorkbenchError, wait_until
 
-_FIRST_TOKEN_SECONDS = 0.02
+FIRST_TOKEN_SECONDS = 0.02
+
+_POLL = 0.02
+_PATIENCE = 120.0  # longer than any queue of a run takes
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A virtual object whose `message` answers with the `turn` that it begins, and whose tasks are
+    called `run_task` and label their model calls `session/turn/step`.
+    """
+
+    name: str
+    agent: str
+
 
 NAIVE = Pattern("naive", agent="NaiveAgent")
 PLAIN = Pattern("plain", agent="PlainAgent")
 OURS = Pattern("this agent", agent="CodingAgent")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was seen.
+
+    Attributes:
+        first_request: of each interruption, the seconds from sending the message to the arrival of
+            the new task's first request at the model.
+        seconds: what all of them took, side by side.
+        missed: how many old tasks were still answered when the new one got its first token.
+        late_tokens: those that old tasks got after the new message was answered.
+    """
+
+    pattern: Pattern
+    sessions: int
+    first_request: list[float]
+    seconds: float
+    missed: int
+    late_tokens: int
+
+    @property
+    def p50(self) -> float:
+        """The median of `first_request`."""
+        return statistics.median(self.first_request)
+
+    @property
+    def per_second(self) -> float:
+        """Interruptions per second."""
+        return len(self.first_request) / self.seconds
 
 
 def measure(
@@ -30,8 +79,8 @@ def measure(
     progress: Callable[[str], None],
 ) -> list[Run]:
     """At each level one run of the naive pattern, then `runs` pairs of plain and this agent."""
-    _start_plain_agent(stack)
-    stack.model.set(first_token_seconds=_FIRST_TOKEN_SECONDS)
+    stack.add_naive_agent()
+    stack.model.set(first_token_seconds=FIRST_TOKEN_SECONDS)
     progress("warming up")
     for pattern in (NAIVE, PLAIN, OURS):
         run(stack, pattern, sessions=2, rounds=4, tokens_per_second=20)
@@ -44,29 +93,10 @@ def measure(
             result = run(stack, pattern, sessions=count, rounds=each, tokens_per_second=pace)
             results.append(result)
             progress(
-                f"  {pattern.name}: first request after {1000 * _p50(result):.0f} ms, "
-                f"{_per_second(result):.1f} interruptions/s, {result.missed} missed"
+                f"  {pattern.name}: first request after {1000 * result.p50:.0f} ms, "
+                f"{result.per_second:.1f} interruptions/s, {result.missed} missed"
             )
     return results
-
-
-def _start_plain_agent(stack: Stack) -> None:
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    running = process.start(
-        "plain",
-        [sys.executable, "-m", "tests.benchmark.plain_agent", str(port)],
-        env={"OPENAI_BASE_URL": stack.model.base_url},
-        cwd=REPOSITORY,
-    )
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"{url}/health", trust_env=False, verify=False).is_success
-        except httpx.TransportError:
-            return False
-
-    running.wait_ready(answers)
-    stack.admin.register(url)
 
 
 def failed(results: list[Run]) -> bool:
@@ -74,67 +104,106 @@ def failed(results: list[Run]) -> bool:
     return any(result.missed for result in results if result.pattern is OURS)
 
 
-def report(stack: Stack, results: list[Run]) -> str:
-    """The results in Markdown."""
-    levels = list(dict.fromkeys(result.sessions for result in results))
-    failed_attempts = stack.count("sys_journal_events", "event_type = 'TransientError'")
-    rows = [_row(results, count, each) for count in levels for each in (NAIVE, PLAIN, OURS)]
-    return f"""# Interruptions under load
-
-{conditions(stack)} Server, agents, model and client share the machine. \
-The model takes {1000 * _FIRST_TOKEN_SECONDS:.0f} ms for a first token; each session interrupts \
-its task when that has come. Attempts that failed: {failed_attempts}.
-
-{markdown([_ratios(results, count) for count in levels])}
-
-This agent / plain: min / median / max of the pairs of runs, which took turns.
-
-{markdown(rows, names=2)}
-
-First request: from sending the interrupting message to the arrival of the new task's first \
-request at the model (its own record). Missed: the model was still answering the old task when the \
-new one got its first token. Tokens: those that the old task got after the new message was \
-answered, mean per interruption.
-"""
+class _Message(NamedTuple):
+    session: str
+    turn: int
+    sent_at: float
+    answered_at: float
 
 
-def _ratios(results: list[Run], sessions: int) -> dict[str, str]:
-    plain, ours = _runs(results, sessions, PLAIN), _runs(results, sessions, OURS)
+def run(
+    stack: Stack, pattern: Pattern, *, sessions: int, rounds: int, tokens_per_second: float
+) -> Run:
+    """Let each session interrupt its task so many times; nothing is left at work.
 
-    def ratio(of: Callable[[Run], float]) -> str:
-        found = [of(b) / of(a) for a, b in zip(plain, ours, strict=True)]
-        return f"{min(found):.2f} / {statistics.median(found):.2f} / {max(found):.2f}"
+    Raises:
+        WorkbenchError: a message failed, or its task did not reach the model, or was over too soon.
+    """
+    stack.model.set(tokens_per_second=tokens_per_second)
+    prefix = f"load-{uuid.uuid4().hex[:8]}-"
+    keys = [f"{prefix}{number}" for number in range(sessions)]
+    try:
+        messages, seconds = asyncio.run(_interrupt(stack, pattern, prefix, keys, rounds))
+    except (httpx.HTTPError, asyncio.TimeoutError) as error:  # not the built-in one, before 3.11
+        raise WorkbenchError(f"{pattern.name} does not do its work: {error!r}") from error
+    calls = defaultdict(list)
+    for request in stack.model.requests(prefix):
+        calls[_turn_of(request)].append(request)
+    _end(stack)
 
-    return {
-        "sessions": f"{sessions:,}",
-        "first request (p50)": ratio(_p50),
-        "interruptions/s": ratio(_per_second),
-    }
-
-
-def _row(results: list[Run], sessions: int, pattern: Pattern) -> dict[str, str]:
-    runs = _runs(results, sessions, pattern)
-    milliseconds = [1000 * each for result in runs for each in result.first_request]
-    count = len(milliseconds)
-    return {
-        "sessions": f"{sessions:,}",
-        "pattern": pattern.name,
-        "interruptions": f"{count:,}",
-        "first request, ms (p50)": f"{statistics.median(milliseconds):,.0f}",
-        "(p95)": f"{statistics.quantiles(milliseconds, n=20)[-1]:,.0f}",
-        "interruptions/s": f"{count / sum(result.seconds for result in runs):,.1f}",
-        "missed": f"{sum(result.missed for result in runs) / count:.0%}",
-        "tokens after acceptance": f"{sum(result.late_tokens for result in runs) / count:.2f}",
-    }
-
-
-def _runs(results: list[Run], sessions: int, pattern: Pattern) -> list[Run]:
-    return [each for each in results if (each.sessions, each.pattern) == (sessions, pattern)]
-
-
-def _p50(result: Run) -> float:
-    return statistics.median(result.first_request)
+    first_request, missed, late_tokens = [], 0, 0
+    for each in messages:
+        old, new = calls[f"{each.session}/{each.turn - 1}"], calls[f"{each.session}/{each.turn}"]
+        if any(call.ended_at and call.ended_at < each.sent_at for call in old):
+            raise WorkbenchError(f"{pattern.name}: a model call ended before its interruption.")
+        first_request.append(new[0].started_at - each.sent_at)
+        first_token_at = min(call.first_token_at for call in new if call.first_token_at)
+        missed += any(call.ended_at is None or call.ended_at > first_token_at for call in old)
+        for call in old:
+            late = (call.last_token_at or 0.0) - each.answered_at
+            late_tokens += math.ceil(max(0.0, late) * tokens_per_second)
+    return Run(pattern, sessions, first_request, seconds, missed, late_tokens)
 
 
-def _per_second(result: Run) -> float:
-    return len(result.first_request) / result.seconds
+async def _interrupt(
+    stack: Stack, pattern: Pattern, prefix: str, keys: list[str], rounds: int
+) -> tuple[list[_Message], float]:
+    """The messages that have interrupted a task, and the seconds that they took."""
+    streaming: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+    watch = asyncio.create_task(_watch(stack.model, prefix, streaming))
+    # With all connections in one pool, httpx would be what is measured.
+    # There is no TLS here, and each client would load certificates for it.
+    client = partial(httpx.AsyncClient, timeout=_PATIENCE, trust_env=False, verify=False)
+    url = f"{stack.restate.ingress_url}/{pattern.agent}"
+    clients = {key: client(base_url=f"{url}/{key}/") for key in keys}
+
+    async def message(key: str) -> _Message:
+        """Send a message; return when the task that it starts streams."""
+        sent_at = time.time()
+        response = await clients[key].post("message", json={"content": "Write a to-do CLI"})
+        answered_at = time.time()
+        turn = response.raise_for_status().json()["turn"]
+        await asyncio.wait_for(streaming[f"{key}/{turn}"].wait(), _PATIENCE)
+        return _Message(key, turn, sent_at, answered_at)
+
+    async def interrupt(key: str) -> list[_Message]:
+        return [await message(key) for _ in range(rounds)]
+
+    try:
+        await asyncio.gather(*map(message, keys))
+        began = time.monotonic()
+        sent = await asyncio.gather(*map(interrupt, keys))
+        return [message for each in sent for message in each], time.monotonic() - began
+    finally:
+        watch.cancel()
+        await asyncio.gather(*(client.aclose() for client in clients.values()))
+
+
+async def _watch(model: ScriptedModel, prefix: str, streaming: dict[str, asyncio.Event]) -> None:
+    """Tell all sessions when the model has streamed the first token of a turn."""
+    settled = 0
+    while True:
+        requests = await asyncio.to_thread(model.requests, prefix, after=settled)
+        waiting = [r.number for r in requests if r.first_token_at is None and r.ended_at is None]
+        for request in requests:
+            if request.first_token_at is not None:
+                streaming[_turn_of(request)].set()
+            settled = min(waiting, default=request.number + 1) - 1
+        await asyncio.sleep(_POLL)
+
+
+def _turn_of(request: ModelRequest) -> str:
+    """`session/turn`, out of the label `session/turn/step`."""
+    return request.label.rpartition("/")[0]
+
+
+def _end(stack: Stack) -> None:
+    """Cancel the tasks at work, and wait until all is over."""
+    at_work = "target_handler_name = 'run_task' AND status != 'completed'"
+    for task in stack.admin.query(f"SELECT id FROM sys_invocation WHERE {at_work}"):
+        stack.admin.patch(f"/invocations/{task['id']}/cancel", allow=(404, 409))
+    wait_until(
+        lambda: not stack.count("sys_invocation", "status != 'completed'"),
+        what="all invocations to be over",
+        timeout=_PATIENCE,
+    )

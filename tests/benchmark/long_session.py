@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 
-from tests.benchmark.figures import conditions, markdown
-from tests.benchmark.journals import Bytes, bytes_of_turns, state_bytes
 from tests.stack import Session, Stack
 
 LIMIT = 1.2
 """No ratio may be above that."""
 
 # As fast as the scripted model can be: what is measured is the agent and the server.
-_TOKENS_PER_SECOND = 10_000.0
+TOKENS_PER_SECOND = 10_000.0
 
 # 1,200 tokens, at four characters each: twenty such turns fill the agent's context.
-_MESSAGE = "Write a greeter, and mind what was said about names and greetings. " * 71
+MESSAGE = "Write a greeter, and mind what was said about names and greetings. " * 71
+
+_WRITES = ("SetState", "ClearState")
+_READS = ("GetLazyState", "GetEagerState")
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """Lengths of journal entries; see the report for what is counted."""
+
+    written: float
+    read: float
+    agent: float
+    turn: float
+
+    @staticmethod
+    def median(of: list[Bytes]) -> Bytes:
+        return Bytes(*map(statistics.median, zip(*map(astuple, of), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -59,7 +75,7 @@ def measure(
         samples: how many turns are measured.
         window: as many turns as the model is shown, or more.
     """
-    stack.model.set(tokens_per_second=_TOKENS_PER_SECOND, first_token_seconds=0.0)
+    stack.model.set(tokens_per_second=TOKENS_PER_SECOND, first_token_seconds=0.0)
     starts = (0, window, turns - samples)
     sessions = [_with_turns(stack, start, window, progress) for start in starts]
     progress(f"measuring {samples} turns of {len(sessions)} sessions")
@@ -80,7 +96,7 @@ def _with_turns(stack: Stack, turns: int, window: int, progress: Callable[[str],
     session, began = stack.session(), time.monotonic()
     for turn in range(1, turns + 1):
         if turn <= turns - window:
-            session.call("message", {"content": _MESSAGE})
+            session.call("message", {"content": MESSAGE})
         else:
             _whole_turn(session)
         if turn % 100 == 0 or turn == turns:
@@ -103,7 +119,7 @@ def _cost(turns: range, session: Session, measured: list[_Turn]) -> Cost:
 def _whole_turn(session: Session) -> _Turn:
     """A message to an idle session, and its task to the end."""
     sent_at = time.time()
-    answer = session.call("message", {"content": _MESSAGE})
+    answer = session.call("message", {"content": MESSAGE})
     accepted = time.time() - sent_at
     session.stack.ingress.attach(answer["task_id"])
     while session.call("get_status")["status"] != "idle":  # its report is on its way
@@ -129,55 +145,47 @@ def failed(costs: list[Cost]) -> bool:
     return any(ratio > LIMIT for ratio in ratios(costs).values())
 
 
-def report(stack: Stack, costs: list[Cost]) -> str:
-    """The costs in Markdown."""
-    _, full, end = costs
-    verdicts = [
-        f"- {what}: {ratio:.2f}" + ("" if ratio <= LIMIT else f" (more than {LIMIT:g})")
-        for what, ratio in ratios(costs).items()
-    ]
-    return "\n".join(
-        [
-            "# A long session",
-            "",
-            f"{conditions(stack)} Three sessions, the longest with {end.turns.stop - 1:,} turns, "
-            f"with messages of {len(_MESSAGE):,} characters; the model streams "
-            f"{_TOKENS_PER_SECOND:,.0f} tokens/s and waits for nothing. The turns of the table "
-            "are measured side by side, a turn of each session after the other; each begins in an "
-            "idle session and comes to its end.",
-            "",
-            markdown([_row(what, values, costs) for what, values in _TABLE.items()]),
-            "",
-            "Medians. Accepted: message sent → answered. First token: message sent → first token "
-            "at the model (its own record). Written and read: the sum of `sys_journal.raw_length` "
-            "of the entries `SetState` and `ClearState`, and of the results of the state reads, of "
-            "all CodingAgent invocations that the message has caused, its own included. Journal: "
-            "`raw_length` of all their entries, and of all entries of all invocations that it "
-            "has caused. State of the session: the length of all values of CodingAgent, Workspace "
-            "and UsageMeter under its key.",
-            "",
-            f"The end against the begin, or against turns {full.turns.start}–"
-            f"{full.turns.stop - 1}, where the model is shown as much as it ever is; "
-            f"{LIMIT:g} at most:",
-            "",
-            *verdicts,
-            "",
-        ]
+# Journals and state, in bytes
+
+
+def bytes_of_turns(stack: Stack, tasks: Sequence[str]) -> list[Bytes]:
+    """The bytes of turns, given the ids of their tasks."""
+    rows = stack.admin.query("SELECT id, invoked_by_id, target_service_name FROM sys_invocation")
+    caller = {row["id"]: row.get("invoked_by_id") for row in rows}
+    service = {row["id"]: row["target_service_name"] for row in rows}
+    called = defaultdict(list)
+    for id, by in caller.items():
+        called[by].append(id)
+
+    def with_callees(id: str) -> list[str]:
+        return [id, *(each for callee in called[id] for each in with_callees(callee))]
+
+    found = []
+    for task in tasks:
+        message = caller[task]
+        assert message is not None, "the message has sent the task"
+        found.append(_bytes(stack, with_callees(message), service))
+    return found
+
+
+def _bytes(stack: Stack, ids: list[str], service: Mapping[str, str]) -> Bytes:
+    quoted = ", ".join(f"'{id}'" for id in ids)
+    rows = stack.admin.query(
+        "SELECT id, entry_type, sum(raw_length) AS bytes FROM sys_journal "
+        f"WHERE id IN ({quoted}) GROUP BY id, entry_type"
+    )
+    of_agent = [row for row in rows if service[row["id"]] == "CodingAgent"]
+    return Bytes(
+        written=sum(row["bytes"] for row in of_agent if row["entry_type"].endswith(_WRITES)),
+        read=sum(row["bytes"] for row in of_agent if row["entry_type"].endswith(_READS)),
+        agent=sum(row["bytes"] for row in of_agent),
+        turn=sum(row["bytes"] for row in rows),
     )
 
 
-_TABLE: dict[str, Callable[[Cost], str]] = {
-    "accepted, ms": lambda cost: f"{1000 * cost.accepted:.1f}",
-    "first token, ms": lambda cost: f"{1000 * cost.first_token:.1f}",
-    "state written, bytes": lambda cost: f"{cost.bytes.written:,.0f}",
-    "state read, bytes": lambda cost: f"{cost.bytes.read:,.0f}",
-    "journal of CodingAgent, bytes": lambda cost: f"{cost.bytes.agent:,.0f}",
-    "journal of the whole turn, bytes": lambda cost: f"{cost.bytes.turn:,.0f}",
-    "tokens of the prompt": lambda cost: f"{cost.prompt_tokens:,.0f}",
-    "state of the session afterwards, bytes": lambda cost: f"{cost.state:,}",
-}
-
-
-def _row(what: str, value: Callable[[Cost], str], costs: list[Cost]) -> dict[str, str]:
-    by_part = {f"turns {c.turns.start:,}–{c.turns.stop - 1:,}": value(c) for c in costs}
-    return {"": what, **by_part}
+def state_bytes(stack: Stack, session: str) -> int:
+    """The length of all values that are kept under a session's key."""
+    (row,) = stack.admin.query(
+        f"SELECT sum(value_length) AS bytes FROM state WHERE service_key = '{session}'"
+    )
+    return int(row["bytes"])

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.benchmark import load, long_session
+from tests.benchmark import load, long_session, report
 from tests.stack import Stack
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def test_load(own_stack: Stack) -> None:
     lines: list[str] = []
     results = load.measure(own_stack, [1, 3], runs=2, rounds=2, progress=lines.append)
-    text = load.report(own_stack, results)
+    text = report.of_load(own_stack, results)
 
     order = [load.NAIVE, load.PLAIN, load.OURS, load.PLAIN, load.OURS]
     assert [result.pattern for result in results] == order * 2
@@ -37,14 +37,14 @@ def test_load(own_stack: Stack) -> None:
 def test_long_session(own_stack: Stack) -> None:
     lines: list[str] = []
     costs = long_session.measure(own_stack, turns=12, samples=2, window=4, progress=lines.append)
-    text = long_session.report(own_stack, costs)
+    text = report.of_long_session(own_stack, costs)
 
     begin, full, end = costs
     assert [cost.turns for cost in costs] == [range(1, 3), range(5, 7), range(11, 13)]
     assert any(line.startswith("a session with 10 turns, after ") for line in lines)
     # The conversation goes to the task, and the window of so short a session is not yet full.
     assert begin.bytes.written < full.bytes.written < end.bytes.written
-    assert len(long_session._MESSAGE) < begin.bytes.written < begin.bytes.agent < begin.bytes.turn
+    assert len(long_session.MESSAGE) < begin.bytes.written < begin.bytes.agent < begin.bytes.turn
     assert begin.bytes.read < full.bytes.read < end.bytes.read
     assert begin.prompt_tokens < full.prompt_tokens < end.prompt_tokens
     assert begin.state < full.state < end.state

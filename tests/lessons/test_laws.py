@@ -1,0 +1,207 @@
+"""What lessons 03 to 05 say in prose, and neither a ✓ cell nor a claim's test proves."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from restate import Context, ObjectContext, Service, TerminalError, VirtualObject
+
+from agent.durable import leave_or_result, stay_until_over
+from tests.gate import Gate
+from tests.stack import Session, Stack
+from workbench import (
+    journal_rows,
+    new_key,
+    serve_here,
+    start_agent,
+    state_rows,
+    tree_rows,
+    wait_until,
+)
+
+CANCELLED = "completed · failure · [409] cancelled"
+LONG = timedelta(seconds=30)
+STEP_SECONDS = 1.5
+
+laws, ledger = Service("Laws"), VirtualObject("LawsLedger")
+gates: dict[str, Gate] = {}
+
+
+@laws.handler()
+async def held_leaf(ctx: Context, run: str) -> None:
+    try:
+        await ctx.sleep(LONG)
+    except TerminalError:
+        await gates[run].passed()
+        raise
+
+
+@laws.handler()
+async def bare_await(ctx: Context, run: str) -> None:
+    call = ctx.service_call(held_leaf, run)
+    try:
+        await call
+    except TerminalError:
+        await stay_until_over(call)
+        raise
+
+
+@ledger.handler()
+async def strike_out(ctx: ObjectContext) -> None:
+    """The first of these never ends by itself."""
+    if not await ctx.get("struck", type_hint=bool):
+        ctx.set("struck", True)
+        await ctx.sleep(LONG)
+
+
+@laws.handler()
+async def cleanup_by_call(ctx: Context, run: str) -> None:
+    try:
+        await leave_or_result(ctx.sleep(LONG))
+    except TerminalError:
+        while True:
+            call = ctx.object_call(strike_out, key=run, arg=None)
+            if not await stay_until_over(call):  # else it was told of that cancellation, too
+                break
+        raise
+
+
+def _slow(name: str, inactivity: float, begun: set[str], ended: set[str]) -> Service:
+    """A service with a slow step, and a limit after which Restate asks it to suspend."""
+    service = Service(
+        name,
+        inactivity_timeout=timedelta(seconds=inactivity),
+        abort_timeout=timedelta(minutes=1),
+    )
+
+    @service.handler()
+    async def work(ctx: Context, run: str) -> str:
+        async def step() -> str:
+            begun.add(run)
+            await asyncio.sleep(STEP_SECONDS)  # the model call
+            ended.add(run)
+            return "done"
+
+        return await ctx.run_typed("step", step)
+
+    return service
+
+
+BEGUN: set[str] = set()
+ENDED: set[str] = set()
+SLOW = [_slow("LawsDeaf", 0.2, BEGUN, ENDED), _slow("LawsWithTime", 10, BEGUN, ENDED)]
+
+
+@pytest.fixture(scope="module")
+def served(stack: Stack) -> Iterator[Stack]:
+    """The stack, with the services of this file."""
+    with serve_here(laws, ledger, *SLOW) as here:
+        deployment = stack.admin.register(here.uri)["id"]
+        yield stack
+        stack.admin.delete(f"/deployments/{deployment}", force=True)
+
+
+def _sleeps(stack: Stack, id: str) -> bool:
+    return any(row["entry"] == "Sleep" for row in journal_rows(stack.admin, id))
+
+
+def test_a_bare_await_that_was_cancelled_cannot_be_waited_for(served: Stack) -> None:
+    run = new_key("laws")
+    gates[run] = Gate()
+    root = served.ingress.send("Laws", "bare_await", run)
+    (leaf,) = wait_until(lambda: served.children(root, "Laws/%"), what="the call")
+    wait_until(lambda: _sleeps(served, leaf), what="the leaf to be at work")
+    served.admin.cancel(root)
+    gates[run].wait_reached()
+    served.admin.wait_for(root, "completed")
+    assert [row["status"] for row in tree_rows(served.admin, root)] == [CANCELLED, "running"]
+    gates[run].open()
+    served.admin.wait_for(leaf, "completed")
+
+
+def test_a_cleanup_call_that_a_second_cancel_fails_is_made_again(served: Stack) -> None:
+    root = served.ingress.send("Laws", "cleanup_by_call", new_key("laws"))
+    wait_until(lambda: _sleeps(served, root), what="the handler to be at work")
+    served.admin.cancel(root)
+    (first,) = wait_until(lambda: served.children(root, "LawsLedger/%"), what="the cleanup's call")
+    wait_until(lambda: _sleeps(served, first), what="the cleanup's call to be at work")
+    served.admin.cancel(root)
+    served.admin.wait_for(root, "completed")
+    # The second cancel was handed on to the call that began after the first.
+    statuses = [row["status"] for row in tree_rows(served.admin, root)]
+    assert statuses == [CANCELLED, CANCELLED, "completed · success"]
+
+
+@pytest.mark.parametrize(("service", "hears"), [("LawsDeaf", False), ("LawsWithTime", True)])
+def test_who_was_asked_to_suspend_hears_no_cancellation(
+    served: Stack, service: str, hears: bool
+) -> None:
+    run = new_key("laws")
+    task = served.ingress.send(service, "work", run)
+    wait_until(lambda: run in BEGUN, what="the step to begin")
+    began = time.monotonic()
+    # Longer than the deaf one's limit, and in the middle of the step.
+    wait_until(lambda: time.monotonic() > began + STEP_SECONDS / 2, what="half of the step")
+    served.admin.cancel(task)
+    assert served.admin.wait_for(task, "completed")["completion_failure"] == "[409] cancelled"
+    assert (run in ENDED) is not hears
+
+
+# The deployment is gone.
+
+
+def _state(session: Session) -> dict[str, Any]:
+    rows = state_rows(session.stack.admin, "Workspace", session.key)
+    return {row["key"]: json.loads(row["value"]) for row in rows}
+
+
+def _task_with_a_draft(session: Session) -> str:
+    """A task that has put a file into its draft; another hangs in the middle."""
+    hanging = f"{session.key}/1/write%20test_"
+    session.stack.model.fail("hang", match=hanging)
+    task: str = session.message()["task_id"]
+    wait_until(lambda: _state(session).get("draft"), what="a file in the draft")
+    wait_until(lambda: session.stack.model.requests(hanging), what="the file that hangs")
+    session.stack.model.mend()
+    return task
+
+
+def test_a_cancel_wakes_a_paused_task_that_is_then_paused_again(own_stack: Stack) -> None:
+    env = {"AGENT_MAX_ATTEMPTS": "2"}
+    own_stack.agent = start_agent(own_stack.restate, own_stack.model, env=env)
+    own_stack.admin.register(own_stack.agent.uri, force=True)
+    session = own_stack.session()
+    task = _task_with_a_draft(session)
+    own_stack.agent.kill()
+    own_stack.admin.wait_for(task, "paused")
+    own_stack.admin.cancel(task)
+    pauses = f"id = '{task}' AND event_type = 'Paused'"
+    wait_until(
+        lambda: own_stack.count("sys_journal_events", pauses) == 2,
+        what="the task to be paused again",
+    )
+    own_stack.admin.kill(task)
+    row = own_stack.admin.wait_for(task, "completed", timeout=2)
+    assert row["completion_failure"] == "[409] killed"
+
+
+def test_new_state_waits_for_the_key(own_stack: Stack) -> None:
+    admin, session = own_stack.admin, own_stack.session()
+    task = _task_with_a_draft(session)
+    own_stack.agent.kill()
+    admin.kill(task)
+    holder = own_stack.ingress.send("Workspace", "rollback", {"turn": 1}, key=session.key)
+    before = admin.wait_for(holder, "backing-off")["retry_count"]
+    new_state = {"object_key": session.key, "new_state": {"mended": "1"}}
+    admin.post("/services/Workspace/state", new_state)
+    wait_until(
+        lambda: admin.wait_for(holder, "backing-off")["retry_count"] > before,
+        what="another attempt, with the key still held",
+    )
+    assert session.has_draft()
+    admin.kill(holder)
+    wait_until(lambda: _state(session) == {"mended": 1}, what="the new state")

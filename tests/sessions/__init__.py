@@ -1,0 +1,11 @@
+"""Sessions under any sequence of actions and faults, judged by one oracle.
+
+`oracle.py` is the way in: what was done to a session (`log.py`) and what is left of it
+(`snapshot.py`) against `invariants.py`, which know only the wire contract and the admin API;
+`our_agent.py` adds what only this agent has: files and usage.
+
+Two drivers end in it. `machine.py` is a state machine whose failures Hypothesis cuts down.
+`load.py` has many users act side by side: `users.py` carries out what `script.py` decides by a seed
+alone, `faults.py` breaks things meanwhile. `./scripts/stress` runs that (`python -m
+tests.sessions`).
+"""

@@ -1,0 +1,169 @@
+"""A short run of the load, and what its parts must be trusted in."""
+
+from collections import Counter
+from dataclasses import replace
+from itertools import islice
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.sessions.faults import plan
+from tests.sessions.load import run_load
+from tests.sessions.operations import ModelRecord, without_the_paused
+from tests.sessions.options import FAULTS, parse
+from tests.sessions.script import STEPS, Operate, Say, steps
+from tests.stack import Stack
+from workbench import ModelRequest
+
+
+@pytest.mark.timeout(240)  # it waits for retries that back off
+def test_a_short_run(own_stack: Stack) -> None:
+    outcome = run_load(
+        own_stack, seed=1, seconds=8, sessions=3, faults=("agent", "server", "model")
+    )
+    assert outcome.violations == {}
+    assert sum(outcome.accepted.values()) >= 3
+    assert outcome.faults
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [("all", FAULTS), ("none", ()), ("agent", ("agent",)), ("hang,hang,model", ("hang", "model"))],
+)
+def test_which_faults_are_made(text: str, faults: tuple[str, ...]) -> None:
+    assert parse(["--faults", text]).faults == faults
+
+
+# What is done follows from the seed.
+
+
+def test_the_same_seed_brings_the_same_steps() -> None:
+    first, second = (list(islice(steps(Random("7/client/1")), 500)) for _ in range(2))
+    assert first == second
+    assert first != list(islice(steps(Random("7/client/2")), 500))
+
+
+def test_the_same_seed_brings_the_same_faults() -> None:
+    first, second = (list(islice(plan(Random("7/faults"), FAULTS), 200)) for _ in range(2))
+    assert first == second
+    assert {fault.kind for fault in first} == {
+        *("agent", "server", "hang", "outage", "server_error", "rate_limit", "cut", "empty"),
+        "refuse",
+    }
+    assert {fault.kind for fault in islice(plan(Random(1), ("agent",)), 50)} == {"agent"}
+    assert list(plan(Random(1), ())) == []
+
+
+def test_every_step_comes() -> None:
+    done = list(islice(steps(Random(1)), 1000))
+    assert len(Counter(type(step) for step in done)) == 6
+    assert {(step.verb, step.target) for step in done if isinstance(step, Operate)} == {
+        (verb, target)
+        for verb in ("cancel", "kill", "pause", "resume")
+        for target in ("task", "step", "message")
+    }
+    said = [step for step in done if isinstance(step, Say)]
+    assert any(step.at_once and len(step.drafts) > 1 for step in said)
+    assert any(step.at_once and step.sends > 1 for step in said)
+    assert {draft.when_busy for step in said for draft in step.drafts} == {
+        *(None, "interrupt", "rollback", "enqueue", "reject", "steer")
+    }
+    assert all(weight > 0 for _, weight in STEPS)
+
+
+# Where nobody helps, a task may stay paused; nothing may hold the key of a session.
+
+
+def _row(id: str, target: str, status: str, by: str = "", by_target: str = "") -> dict[str, Any]:
+    return {
+        **{"id": id, "target": target, "status": status},
+        **{"invoked_by_id": by, "invoked_by_target": by_target},
+    }
+
+
+TASK = _row("t", "CodingTask/run_task", "suspended", "m", "CodingAgent/one/message")
+STEP = _row("s", "CodingTask/write_file", "paused", "t", "CodingTask/run_task")
+QUEUED = _row("q", "CodingTask/run_task", "suspended", "n", "CodingAgent/one/message")
+OTHER = _row("o", "CodingTask/run_task", "suspended", "p", "CodingAgent/two/message")
+LATER = _row("l", "CodingAgent/one/task_finished", "scheduled", "t", "CodingTask/run_task")
+HOLDERS = [
+    _row("h", f"{service}/one/message", status)
+    for status in ("paused", "backing-off", "suspended")
+    for service in ("CodingAgent", "Workspace", "UsageMeter")
+]
+
+
+@pytest.mark.parametrize(
+    ("rows", "left"),
+    [
+        ([TASK, STEP, QUEUED, LATER], []),
+        ([TASK, STEP, OTHER], [OTHER]),
+        ([TASK, QUEUED], [TASK, QUEUED]),
+        *(([TASK, STEP, holder], [holder]) for holder in HOLDERS),
+    ],
+)
+def test_what_may_wait_for_what_is_paused(
+    rows: list[dict[str, Any]], left: list[dict[str, Any]]
+) -> None:
+    assert without_the_paused(rows) == left
+
+
+# The model forgets: nothing of that goes unnoticed.
+
+REQUEST = ModelRequest(
+    number=1,
+    label="session/1/plan",
+    step="plan",
+    status="completed",
+    http_status=200,
+    prompt_tokens=10,
+    completion_tokens=20,
+    started_at=1.0,
+    first_token_at=1.1,
+    last_token_at=1.9,
+    ended_at=2.0,
+)
+
+
+class _Model:
+    """Keeps the last three requests."""
+
+    def __init__(self) -> None:
+        self.kept: list[ModelRequest] = []
+
+    def sees(self, *numbers: int, at_work: int = 0) -> None:
+        requests = [replace(REQUEST, number=number) for number in numbers]
+        self.kept = [
+            replace(each, status="streaming", ended_at=None) if each.number == at_work else each
+            for each in [*self.kept, *requests][-3:]
+        ]
+
+    def requests(self, label_prefix: str = "", *, after: int = 0) -> list[ModelRequest]:
+        return [request for request in self.kept if request.number > after]
+
+
+def test_what_the_model_forgets_is_kept_or_known_to_be_lost() -> None:
+    model = _Model()
+    record = ModelRecord(model)
+    for number in range(1, 8):
+        model.sees(number)
+        record.collect()
+    assert [request.number for request in record.by_session()["session"]] == list(range(1, 8))
+    assert record.lost == []
+    model.sees(8, 9, 10, at_work=9)
+    record.collect()
+    model.sees(*range(11, 16))
+    record.collect()
+    assert record.lost == [9, 11, 12]  # the end of 9 was not seen
+
+
+def test_what_had_not_ended_is_read_again() -> None:
+    model = _Model()
+    record = ModelRecord(model)
+    model.sees(1, 2, at_work=1)
+    record.collect()
+    model.kept[0] = REQUEST
+    record.collect()
+    assert [each.status for each in record.by_session()["session"]] == ["completed"] * 2
+    assert record.lost == []
