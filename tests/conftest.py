@@ -14,7 +14,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from tests.own_home import forget_real_provider
 from tests.stack import Stack
 from workbench.home import REPOSITORY, as_home
-from workbench.stop_all import stop_all
+from workbench.lesson import stop_all
 
 forget_real_provider()  # also in what the tests start
 set_hypothesis_home_dir(REPOSITORY / ".workbench" / "hypothesis")

@@ -23,8 +23,8 @@ from workbench import (
     wait_until,
 )
 from workbench.agent_process import _environment, _port
+from workbench.clients import IngressError
 from workbench.home import REPOSITORY, home
-from workbench.ingress import IngressError
 from workbench.model import ModelRequest
 
 # Tokens per second: slow enough to interrupt in the middle of an answer, and as fast as can be when

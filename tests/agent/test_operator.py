@@ -8,9 +8,9 @@ import pytest
 
 from tests.stack import IngressError, OtherAgent, Stack
 from workbench import wait_until
-from workbench.admin import AdminError
+from workbench.clients import AdminError
 from workbench.home import as_home
-from workbench.stop_all import stop_all
+from workbench.lesson import stop_all
 
 
 def test_the_state_of_a_session_is_cleared(stack: Stack) -> None:

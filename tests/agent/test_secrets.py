@@ -12,8 +12,8 @@ import pytest
 
 from tests.stack import Session, Stack
 from workbench import start_agent, wait_until
+from workbench.clients import IngressError
 from workbench.home import home
-from workbench.ingress import IngressError
 from workbench.scripted_model.faults import _REFUSALS, FaultKind
 
 CANARY = "sk-canary-7f3e9a51c2"

@@ -21,9 +21,9 @@ from workbench import (
     tree_rows,
     wait_until,
 )
+from workbench.clients import sql_text
 from workbench.home import as_home
-from workbench.sql import sql_text
-from workbench.stop_all import stop_all
+from workbench.lesson import stop_all
 
 _Service = sdk.Service | sdk.VirtualObject
 

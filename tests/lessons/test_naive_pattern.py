@@ -10,8 +10,7 @@ import pytest
 from restate import Context, ObjectContext, Service, TerminalError, VirtualObject
 
 from tests.stack import Stack
-from workbench import serve_here, wait_until
-from workbench.views import state_rows
+from workbench import serve_here, state_rows, wait_until
 
 naive_agent, naive_task = VirtualObject("NaiveTestAgent"), Service("NaiveTestTask")
 

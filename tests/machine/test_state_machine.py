@@ -14,7 +14,7 @@ from tests.machine.machine import SessionMachine
 from tests.machine.naive_agent import serve_instead
 from tests.stack import Stack
 from workbench.home import as_home
-from workbench.stop_all import stop_all
+from workbench.lesson import stop_all
 
 # The same examples each time; or, with MACHINE_EXAMPLES=200 in the environment, that many other
 # ones (with --hypothesis-seed=7, those of that seed).

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from tests.flaky import Flaky
-from workbench.admin import Admin
-from workbench.ingress import Ingress
+from workbench.clients import Admin, Ingress
 from workbench.views import lifecycle_rows, show_lifecycle
 from workbench.views.lifecycle.show import picture_of_lifecycle
 

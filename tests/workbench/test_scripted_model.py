@@ -21,10 +21,10 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from workbench import process
+from workbench.clients import wait_until
 from workbench.errors import WorkbenchError
 from workbench.model import ModelRequest, Provider, ScriptedModel, start_model
 from workbench.scripted_model import tokens
-from workbench.waiting import wait_until
 
 pytestmark = pytest.mark.anyio
 

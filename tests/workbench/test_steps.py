@@ -5,10 +5,8 @@ import re
 import pytest
 
 from tests.flaky import Flaky
-from workbench.admin import Admin
-from workbench.ingress import Ingress
+from workbench.clients import Admin, Ingress, wait_until
 from workbench.views import show_steps, step_rows
-from workbench.waiting import wait_until
 
 
 def test_a_cancelled_handler(

@@ -6,13 +6,13 @@ import io
 
 import pytest
 from matplotlib.image import imread
+from workbench.views.timeline.caption import timeline_caption
 
 from tests.flaky import Flaky
 from tests.stack import Stack
-from workbench.admin import Admin
+from workbench.clients import Admin
 from workbench.views import show_timeline, timeline_picture
 from workbench.views.picture import as_png
-from workbench.views.timeline.caption import timeline_caption
 from workbench.views.timeline.drawn_tree import drawn_tree
 from workbench.views.timeline.figure import timeline_figure
 from workbench.views.timeline.lifeline import Entry, Record, life_of

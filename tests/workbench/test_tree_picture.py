@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.views.tree_caption import tree_caption
+
 from workbench.views.tree_picture import picture_of_tree
 
 PNG = b"\x89PNG\r\n"

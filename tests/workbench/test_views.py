@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from tests.flaky import Flaky
-from workbench.admin import Admin
-from workbench.ingress import Ingress
-from workbench.short import clipped, short_ids, without_middle
+from workbench.clients import Admin, Ingress, wait_until
+from workbench.ids import clipped, short_ids, without_middle
 from workbench.views import (
     cleanup_rows,
     invocation_rows,
@@ -32,7 +31,6 @@ from workbench.views import (
 from workbench.views.clock import instant, milliseconds
 from workbench.views.model_requests import in_order
 from workbench.views.table import print_table
-from workbench.waiting import wait_until
 
 CANCELLED = "completed · failure · [409] cancelled"
 

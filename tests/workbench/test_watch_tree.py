@@ -17,17 +17,14 @@ from jupyter_client.manager import KernelManager, start_new_kernel
 from nbclient import NotebookClient
 
 from tests.stack import Session, Stack
-from workbench import watch_tree
-from workbench.admin import Admin
-from workbench.ingress import Ingress
-from workbench.notebook import someone_looks
+from workbench import tree_rows, watch_tree
+from workbench.clients import Admin, Ingress, WaitTimeout
+from workbench.lesson import is_interactive
 from workbench.scripted_model.records import ModelRequest
-from workbench.views import tree_rows
 from workbench.views.watch import show as watch
 from workbench.views.watch.picture import caption_of, tree_picture
 from workbench.views.watch.text import as_text
 from workbench.views.watch.tree_watch import ModelCall, TreeState, TreeWatch, label_prefix
-from workbench.waiting import WaitTimeout
 
 PNG = b"\x89PNG\r\n"
 
@@ -345,4 +342,4 @@ def test_a_notebook_that_runs_unattended_has_one_output(stack: Stack, session: S
 
 
 def test_nobody_looks_at_a_program() -> None:
-    assert not someone_looks()
+    assert not is_interactive()
