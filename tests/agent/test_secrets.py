@@ -14,7 +14,7 @@ from tests.stack import Session, Stack
 from workbench import start_agent, wait_until
 from workbench.clients import IngressError
 from workbench.home import home
-from workbench.scripted_model.faults import _REFUSALS, FaultKind
+from workbench.scripted_model.faults import REFUSALS, FaultKind
 
 CANARY = "sk-canary-7f3e9a51c2"
 # Said in a message, and so in every place where a message goes: whoever looks for the canary there
@@ -45,7 +45,7 @@ def restarted(own_stack: Stack) -> Callable[..., Stack]:
 def test_the_key_is_in_no_journal_state_log_or_file(restarted: Callable[..., Stack]) -> None:
     stack = restarted()
     faults: list[tuple[str, dict[str, Any]]] = [(kind, {}) for kind in get_args(FaultKind)]
-    faults += [(kind, {"echo_key": True}) for kind in _REFUSALS]
+    faults += [(kind, {"echo_key": True}) for kind in REFUSALS]
     said = []
     for kind, options in faults:
         session = stack.session()

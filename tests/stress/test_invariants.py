@@ -14,7 +14,7 @@ from tests.stress.ledger import Deed, Ledger, Sent, Stopped
 from tests.stress.operations import Paused
 from tests.stress.picture import Around, Picture
 from workbench import ModelRequest
-from workbench.scripted_model.catalog import PROGRAMS
+from workbench.scripted_model.answers import PROGRAMS
 
 # What steers the turn that is completed decides what it is about.
 TWO, LEFT = "Write a to-do CLI (two)", "Write it with Flask (left)"

@@ -16,8 +16,9 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from openai.types.chat import ChatCompletionMessageParam
 
 from workbench.model import ScriptedModel, start_model
-from workbench.scripted_model import catalog, tokens
-from workbench.scripted_model.catalog import GREETER, PROGRAMS, Program
+from workbench.scripted_model import answers
+from workbench.scripted_model.answers import GREETER, PROGRAMS, Program
+from workbench.scripted_model.openai_format import tokens
 
 pytestmark = pytest.mark.anyio
 
@@ -88,7 +89,7 @@ def in_step(request: str, plan: str, rest: str) -> str:
 
 def files_of(program: Program) -> dict[str, str]:
     """The files as they lie in the folder, whatever the catalog says."""
-    folder = Path(catalog.__file__).parent / "programs" / program.name
+    folder = Path(answers.__file__).parent / "programs" / program.name
     paths = [path for path in folder.iterdir() if path.is_file()]
     return {path.name: path.read_bytes().decode() for path in paths}
 
@@ -124,9 +125,9 @@ async def test_answers_have_the_length_of_a_lessons_scene(
 ) -> None:
     request = REQUESTS[program.name]
     plan = await ask(client, PLAN, request)
-    assert 60 <= tokens.count(plan) <= 120
+    assert 60 <= len(tokens(plan)) <= 120
     review = await ask(client, REVIEW, in_step(request, plan, "File: store.py\n…"))
-    assert 40 <= tokens.count(review) <= 90
+    assert 40 <= len(tokens(review)) <= 90
     assert "python -m unittest" in review
     assert all(20 <= len(text.splitlines()) <= 70 for text in files_of(program).values())
 
@@ -259,4 +260,4 @@ async def test_a_file_that_was_not_planned_says_so(client: AsyncOpenAI) -> None:
 async def test_other_prompts_get_an_answer_too(client: AsyncOpenAI) -> None:
     answer = await ask(client, "You are a poet.", "A haiku about Flask, please")
     assert answer.startswith("You said: A haiku about Flask, please\n")
-    assert 40 <= tokens.count(answer) <= 90
+    assert 40 <= len(tokens(answer)) <= 90

@@ -20,7 +20,7 @@ from tests.stack import Session, Stack
 from workbench import tree_rows, watch_tree
 from workbench.clients import Admin, Ingress, WaitTimeout
 from workbench.lesson import is_interactive
-from workbench.scripted_model.records import ModelRequest
+from workbench.scripted_model.requests import ModelRequest
 from workbench.views.watch import show as watch
 from workbench.views.watch.picture import caption_of, tree_picture
 from workbench.views.watch.text import as_text

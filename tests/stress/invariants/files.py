@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.stress.picture import Picture, pieces
 from workbench.scripted_model.answers import answer_to
-from workbench.scripted_model.wire import Message
+from workbench.scripted_model.openai_format import Message
 
 Files = frozenset[tuple[str, str]]
 

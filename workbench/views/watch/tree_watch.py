@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from workbench.clients import sql_text
-from workbench.scripted_model.records import ModelRequest
+from workbench.scripted_model.requests import ModelRequest
 from workbench.views.clock import instant
 from workbench.views.journal_entry import decoded, entry_parts
 from workbench.views.model_requests import in_order
