@@ -1,4 +1,4 @@
-"""The pictures of trees, timelines and lifecycles: what they say, and that anything can be drawn."""
+"""The pictures of trees, timelines and lifecycles: what they say; anything can be drawn."""
 
 from __future__ import annotations
 
