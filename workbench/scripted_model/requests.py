@@ -58,7 +58,7 @@ class ModelRequest:
 
 
 class RequestLog:
-    """The latest requests, in the order in which they came; numbers go on after a `clear`."""
+    """The latest requests, in the order in which they came."""
 
     def __init__(self) -> None:
         self._numbers = count(1)
@@ -76,7 +76,3 @@ class RequestLog:
             for request in self._requests
             if request.number > after and request.label.startswith(label_prefix)
         ]
-
-    def clear(self) -> None:
-        """Forget all requests."""
-        self._requests.clear()

@@ -1,9 +1,9 @@
 """The model's routes, and how a request is answered: token by token, until the client hangs up.
 
-- `POST /v1/chat/completions`, `GET /v1/models`, `GET /v1/models/{id}`: as OpenAI's; any model
-  name and any key are accepted, no key is refused.
-- `GET /control/requests?prefix=`, `DELETE /control/requests`: the requests so far (`requests.py`).
-- `GET /control/settings`, `PATCH /control/settings`: the rate (`pace.py`).
+- `POST /v1/chat/completions`: as OpenAI's; any model name and any key are accepted, no key is
+  refused.
+- `GET /control/requests?prefix=&after=`: the requests so far (`requests.py`).
+- `PATCH /control/settings`: change the rate (`pace.py`).
 - `PUT /control/fault`, `DELETE /control/fault`: make requests fail, and mend (`faults.py`).
 """
 
@@ -34,8 +34,6 @@ from workbench.scripted_model.openai_format import (
 from workbench.scripted_model.pace import Settings, disconnected, paced
 from workbench.scripted_model.requests import ModelRequest, RequestLog
 
-_MODEL = {"id": "scripted", "object": "model", "created": 1767225600, "owned_by": "workbench"}
-
 
 def create_app() -> Starlette:
     """Put the routes of one model together."""
@@ -44,11 +42,7 @@ def create_app() -> Starlette:
     return Starlette(
         routes=[
             Route("/v1/chat/completions", chat, methods=["POST"]),
-            Route("/v1/models", _list_models, methods=["GET"]),
-            Route("/v1/models/{name}", _get_model, methods=["GET"]),
             Route("/control/requests", control.list_requests, methods=["GET"]),
-            Route("/control/requests", control.clear_requests, methods=["DELETE"]),
-            Route("/control/settings", control.get_settings, methods=["GET"]),
             Route("/control/settings", control.change_settings, methods=["PATCH"]),
             Route("/control/fault", control.put_fault, methods=["PUT"]),
             Route("/control/fault", control.mend, methods=["DELETE"]),
@@ -70,19 +64,6 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     return await _answer_api_error(
         request, ApiError(error.status_code, message, headers=error.headers)
     )
-
-
-async def _list_models(request: Request) -> Response:
-    check_headers(request)
-    return JSONResponse({"object": "list", "data": [_MODEL]})
-
-
-async def _get_model(request: Request) -> Response:
-    check_headers(request)
-    name = request.path_params["name"]
-    if name != _MODEL["id"]:
-        raise ApiError(404, f"The model '{name}' does not exist.", code="model_not_found")
-    return JSONResponse(_MODEL)
 
 
 class ChatCompletions:
@@ -195,19 +176,12 @@ class Control:
         found = self._chat.log.requests(prefix, int(after))
         return JSONResponse([asdict(each) for each in found])
 
-    async def clear_requests(self, request: Request) -> Response:
-        self._chat.log.clear()
-        return Response(status_code=204)
-
-    async def get_settings(self, request: Request) -> Response:
-        return JSONResponse(self._chat.settings.model_dump())
-
     async def change_settings(self, request: Request) -> Response:
         # Checked as a whole before any of it is applied to the settings that are in use.
         changed = parse(Settings, await request.body(), hint=_fields(Settings))
         for name in changed.model_fields_set:
             setattr(self._chat.settings, name, getattr(changed, name))
-        return await self.get_settings(request)
+        return JSONResponse(self._chat.settings.model_dump())
 
     async def put_fault(self, request: Request) -> Response:
         self._chat.fault = parse(Fault, await request.body(), hint=_fields(Fault))
