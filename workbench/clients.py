@@ -34,7 +34,7 @@ _ROW = (
     "last_failure_error_code, last_failure_related_command_name, pinned_deployment_id, "
     "invoked_by_id, restarted_from"
 )
-_TIMEOUT = 30.0
+_TIMEOUT, _CONNECT_TIMEOUT = 30.0, 2.0
 _BODY_WIDTH = 90
 _JSON = {"accept": "application/json"}
 # A string or a quoted name, kept as it is; or what stands between words: whitespace and comments.
@@ -103,7 +103,7 @@ class _Client:
     def __init__(self, base_url: str, echo: Callable[[str], None]) -> None:
         self._base_url = base_url
         self._echo = echo
-        self._requests: deque[tuple[str, httpx.Request]] = deque(maxlen=1000)
+        self._requests: deque[httpx.Request] = deque(maxlen=1000)
         # A proxy from the environment is for the world outside, never for this machine.
         self._local = urlsplit(base_url).hostname in {"127.0.0.1", "localhost", "::1"}
         # No connection is used twice. On one that is, this machine holds back its acknowledgements
@@ -111,6 +111,7 @@ class _Client:
         self._http = httpx.Client(
             base_url=base_url,
             trust_env=not self._local,
+            timeout=httpx.Timeout(_TIMEOUT, connect=_CONNECT_TIMEOUT),
             limits=httpx.Limits(max_keepalive_connections=0),
         )
 
@@ -130,9 +131,9 @@ class _Client:
         With a `text`, it is the last request with this text in its printed line or its command.
         The requests that a view has made without a word are among them.
         """
-        for line, request in reversed(self._requests):
+        for request in reversed(self._requests):
             command = self._command(request)
-            if text in line or text in command:
+            if text in command or text in request.extensions["printed"]:
                 self._echo(command)
                 return
         wanted = f" with {text!r} in it" if text else ""
@@ -157,15 +158,22 @@ class _Client:
         in place of headers and body. A status of 400 and more is an error unless `allow` has it;
         raises WorkbenchError when nothing listens, or nothing is said for `timeout` seconds.
         """
-        query = _query_string(params)
+        query = _query_string(params or {})
         url = f"{path}?{query}" if query else path
-        response = self._send(method, url, json, headers, timeout)
-        line = ""
+        request = self._http.build_request(
+            method,
+            url,
+            json=json,
+            headers=headers,
+            timeout=httpx.Timeout(timeout, connect=_CONNECT_TIMEOUT),
+        )
+        self._remember(request)
+        response = self._send(request)
         if echo:
             said = _shown(headers, json) if note is None else [note]
             line = short_ids(" · ".join([f"{method} {url} → {response.status_code}", *said]))
+            request.extensions["printed"] = line
             self._echo(line)
-        self._remember(line, response.request)
         self._look_at(response)
         answer = _parsed(response)
         if response.status_code < 400 or response.status_code in allow:
@@ -174,48 +182,47 @@ class _Client:
         message = str(fields.get("message") or response.reason_phrase)
         raise self._error(f"{method} {path}", response.status_code, message, fields.get("metadata"))
 
-    def _send(
-        self, method: str, url: str, json: Any, headers: Mapping[str, str] | None, timeout: float
-    ) -> httpx.Response:
-        limits = httpx.Timeout(timeout, connect=2.0)
+    def _send(self, request: httpx.Request) -> httpx.Response:
         try:
-            return self._http.request(method, url, json=json, headers=headers, timeout=limits)
+            return self._http.send(request)
         except httpx.TransportError as error:
-            raise WorkbenchError(self._unanswered(f"{method} {url}", error, timeout)) from error
+            raise WorkbenchError(self._unanswered(request, error)) from error
 
     def _look_at(self, response: httpx.Response) -> None:
         """See a response before its status is judged."""
 
-    def _remember(self, line: str, request: httpx.Request) -> None:
-        """Keep a request for `curl`; of a poll, once."""
-        last = self._requests[-1][1] if self._requests else None
+    def _remember(self, request: httpx.Request) -> None:
+        """Keep a request for `curl`; of a poll, the last one."""
+        request.extensions["printed"] = ""
+        last = self._requests[-1] if self._requests else None
         if last and (last.url, last.content) == (request.url, request.content):
             self._requests.pop()
-        self._requests.append((line, request))
+        self._requests.append(request)
 
     def _command(self, request: httpx.Request) -> str:
         words = ["curl", "-X", request.method, str(request.url)]
         if self._local:
             words += ["--noproxy", "*"]
         for name, value in request.headers.items():
-            if name in {"content-type", "idempotency-key"} or (name, value) in _JSON.items():
+            if name not in {"host", "content-length"} and self._http.headers.get(name) != value:
                 words += ["-H", f"{name}: {value}"]
         if request.content:
             words += ["--data-raw", request.content.decode()]
         return shlex.join(words).replace("'\"'\"'", r"'\''")  # a quote in quotes, shorter
 
-    def _unanswered(self, request: str, error: httpx.TransportError, timeout: float) -> str:
+    def _unanswered(self, request: httpx.Request, error: httpx.TransportError) -> str:
         place = f"{self._server} at {self._base_url}"
         if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
             return f"{place} cannot be reached ({error}).\nstart_restate() starts it."
-        request = short_ids(request)
+        asked = short_ids(f"{request.method} {request.url.raw_path.decode()}")
         if isinstance(error, httpx.TimeoutException):
+            seconds = request.extensions["timeout"]["read"]
             return (
-                f"{place} did not answer {request} within {timeout:g} s; what it began goes on.\n"
+                f"{place} did not answer {asked} within {seconds:g} s; what it began goes on.\n"
                 "show_invocations(admin) shows it; give a longer timeout= to wait for it."
             )
         return (
-            f"{place} broke off {request} ({str(error) or type(error).__name__}); "
+            f"{place} broke off {asked} ({str(error) or type(error).__name__}); "
             "it may have been heard.\n"
             "start_restate() starts the server again if it has ended."
         )
@@ -349,7 +356,8 @@ class Admin(_Client):
             return None
         sql = f"SELECT target FROM sys_invocation WHERE id = {sql_text(id)}"
         try:
-            rows = self._send("POST", "/query", {"query": sql}, _JSON, _TIMEOUT).json()["rows"]
+            request = self._http.build_request("POST", "/query", json={"query": sql}, headers=_JSON)
+            rows = self._send(request).json()["rows"]
         except (WorkbenchError, ValueError, KeyError):  # a label is not worth an error
             return None
         return str(rows[0]["target"]) if rows else None
@@ -418,17 +426,14 @@ class Ingress(_Client):
         self.last_invocation_id = response.headers.get("x-restate-id", self.last_invocation_id)
 
 
-def _query_string(params: Mapping[str, object] | None) -> str:
+def _query_string(params: Mapping[str, object]) -> str:
     """Encode parameters; booleans as `true` and `false`: Python's own spelling is refused."""
-    given = {name: value for name, value in (params or {}).items() if value is not None}
-    return str(
-        httpx.QueryParams(
-            {
-                name: str(value).lower() if isinstance(value, bool) else str(value)
-                for name, value in given.items()
-            }
-        )
-    )
+    texts = {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in params.items()
+        if value is not None
+    }
+    return str(httpx.QueryParams(texts))
 
 
 def _parsed(response: httpx.Response) -> Any:
