@@ -105,17 +105,6 @@ def test_tree_tells_calls_from_sends(
     assert printed[5].startswith("└── Probe/note (delayed)  inv_")
 
 
-def test_tree_shows_a_child_of_which_no_record_is_left(admin: Admin, grown: str) -> None:
-    admin.kill(grown)
-    admin.wait_for(grown, "completed")
-
-    def _gone() -> bool:
-        delayed: str = tree_rows(admin, grown)[-1]["status"]
-        return delayed == "no record"
-
-    wait_until(_gone, what="the delayed send to be gone")
-
-
 def test_tree_without_the_journal_does_not_say_how(admin: Admin, cancelled: str) -> None:
     admin.patch(f"/invocations/{cancelled}/purge-journal")
     wait_until(

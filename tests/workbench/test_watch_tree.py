@@ -10,20 +10,17 @@ from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
-import nbformat
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager, start_new_kernel
-from nbclient import NotebookClient
 
 from tests.stack import Session, Stack
 from workbench import tree_rows, watch_tree
 from workbench.clients import Admin, Ingress, WaitTimeout
 from workbench.lesson import is_interactive
 from workbench.scripted_model.requests import ModelRequest
-from workbench.views.watch import show as watch
-from workbench.views.watch.picture import caption_of, tree_picture
-from workbench.views.watch.tree_watch import ModelCall, TreeState, TreeWatch, label_prefix
+from workbench.views.watch.picture import caption_of
+from workbench.views.watch.tree_watch import ModelCall, TreeState, label_prefix
 
 PNG = b"\x89PNG\r\n"
 
@@ -69,29 +66,6 @@ def test_a_timeout_says_how_it_looked(
     assert "The time for watching was over here" in " ".join(capsys.readouterr().out.split())
 
 
-def test_an_interrupt_leaves_the_picture_and_the_task(
-    stack: Stack,
-    session: Session,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    task = session.message()["task_id"]
-    session.wait_streaming(1, "plan")
-    stack.model.set(tokens_per_second=2)
-
-    def _interrupt(_: float) -> None:
-        raise KeyboardInterrupt
-
-    clock = SimpleNamespace(monotonic=time.monotonic, sleep=_interrupt)
-    monkeypatch.setattr(watch, "time", clock)
-    with pytest.raises(KeyboardInterrupt) as caught:
-        watch_tree(stack.admin, task, model=stack.model)
-    assert isinstance(caught.value, watch.WatchInterrupted)
-    assert caught.value._render_traceback_() == [str(caught.value)]
-    assert "Watching was interrupted here; the task goes on." in capsys.readouterr().out
-    assert stack.admin.wait_for(task, "running")
-
-
 def test_what_is_scheduled_is_not_waited_for(
     admin: Admin, ingress: Ingress, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,31 +78,6 @@ def test_what_is_scheduled_is_not_waited_for(
     assert "Probe/note (delayed)" in printed
     assert "5 of 6 invocations over\n" in printed
     assert label_prefix(admin, root) is None
-
-
-def test_only_unfinished_requests_are_asked_for_again(stack: Stack, session: Session) -> None:
-    task = session.message()["task_id"]
-    session.wait_idle()
-    asked: list[int] = []
-
-    @dataclass
-    class _Model:
-        scripted: bool = True
-
-        def requests(self, prefix: str, *, after: int) -> list[ModelRequest]:
-            asked.append(after)
-            return stack.model.requests(prefix, after=after)
-
-    model: Any = _Model()
-    tree = TreeWatch(stack.admin, task, model)
-    first, second = tree.look(), tree.look()
-    assert first == second
-    assert first.calls is not None
-    assert asked == [0, max(call.request.number for call in first.calls)]
-    assert [call.step for call in first.calls][0 :: len(first.calls) - 1] == ["plan", "review"]
-    for call in first.calls:
-        assert list(call.samples) == sorted(call.samples)
-        assert call.samples[-1][1] == call.tokens
 
 
 # The drawing
@@ -157,23 +106,6 @@ def _call(number: int, step: str, tokens: int, status: Any = "completed") -> Mod
 def _state(*calls: ModelCall, status: str = "running") -> TreeState:
     row = {"id": "inv_1" + "x" * 30, "parent": None, "branch": "", "target": "Mine/work"}
     return TreeState([{**row, "how": "root", "status": status}], list(calls))
-
-
-@pytest.mark.parametrize(
-    "calls",
-    [
-        [_call(1, "plan", 0, "refused"), _call(2, "plan", 3, "cut"), _call(3, "sing", 90)],
-        [_call(n, f"write {'deep/' * 9}file_{n}.py", n % 3 * 50, "streaming") for n in range(40)],
-    ],
-)
-def test_any_calls_can_be_drawn(calls: list[ModelCall]) -> None:
-    state = _state(*calls)
-    for created in (99.0, 100.9):  # the server's clock may be ahead
-        caption = caption_of(state, created=created, cancelled=101.5, remark="")
-        picture = tree_picture(state, created=created, cancelled=101.5, caption=caption)
-        assert picture.png.startswith(PNG)
-        assert picture.text.startswith("Mine/work  inv_1")
-        assert max(map(len, picture.text.splitlines())) <= 100
 
 
 def test_the_caption_tells_what_this_run_has_shown() -> None:
@@ -288,18 +220,6 @@ def test_an_interrupted_cell_keeps_the_picture(
     assert stack.admin.wait_for(task, "running")
     kernel.run("print('still here')", person=True)
     assert not kernel.said("error")
-
-
-@KERNEL_WARNINGS
-def test_a_notebook_that_runs_unattended_has_one_output(stack: Stack, session: Session) -> None:
-    task = session.message()["task_id"]
-    cells = [IMPORTS, f"wb.watch_tree(admin, {task!r}, model=model)"]
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    NotebookClient(book, timeout=40, kernel_name="python3").execute()
-    (output,) = book.cells[1].outputs
-    assert output.output_type == "display_data"
-    assert set(output.data) == {"image/png", "text/plain"}
-    assert output.metadata["image/png"]["alt"] in " ".join(output.data["text/plain"].split())
 
 
 def test_nobody_looks_at_a_program() -> None:
