@@ -148,7 +148,7 @@ LESSON = [
     "accepted = ingress.call('CodingAgent', 'message', content, key='lesson')\n"
     "task = accepted['task_id']\n"
     "admin.wait_for(task, 'completed')\n"
-    "show_tree(admin, task)\n"
+    "show_tree(admin, task, caption='The task.')\n"
     "show_journal(admin, task)\n"
     "show_state(admin, 'CodingAgent', 'lesson')\n"
     "show_turns(ingress, 'lesson')",
