@@ -196,8 +196,9 @@ class _Client:
         request.extensions["printed"] = ""
         last = self._requests[-1] if self._requests else None
         if last and (last.url, last.content) == (request.url, request.content):
-            self._requests.pop()
-        self._requests.append(request)
+            self._requests[-1] = request
+        else:
+            self._requests.append(request)
 
     def _command(self, request: httpx.Request) -> str:
         words = ["curl", "-X", request.method, str(request.url)]
