@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.admin import Admin
-from workbench.ingress import Ingress
+from workbench.clients import Admin, Ingress
 
 
 @dataclass(frozen=True)

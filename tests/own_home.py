@@ -9,8 +9,8 @@ from pathlib import Path
 
 from workbench.command import ignore_signals
 from workbench.home import as_home, home
+from workbench.lesson import stop_all
 from workbench.series.ending import kill, processes_below
-from workbench.stop_all import stop_all
 
 
 def forget_real_provider() -> None:

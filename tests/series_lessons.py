@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import psutil
 
-from workbench.waiting import wait_until
+from workbench.clients import wait_until
 
 # A cell that starts a process as the workbench starts its own, and one that never ends.
 STARTS = """\

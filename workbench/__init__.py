@@ -1,4 +1,5 @@
-"""What a notebook holds in its hands: Restate, the agent, a model, and ways to look at them.
+# ruff: noqa: F401
+"""Everything that a notebook needs: Restate, the agent, a model, and views of them.
 
     import workbench as wb
 
@@ -7,100 +8,26 @@
     agent = wb.start_agent(restate, model)
     admin, ingress = wb.Admin(restate), wb.Ingress(restate)
 
-Everything that is started stays, for the next notebook to find, until `wb.stop_all()`.
+Everything that is started stays, for the next notebook to find, until `wb.stop_all()`. Each
+`show_…` prints a table or displays a picture; its `…_rows` gives the same as data.
 """
 
-from workbench.admin import Admin, AdminError
 from workbench.agent_process import AgentProcess, start_agent
+from workbench.clients import Admin, AdminError, Ingress, IngressError, WaitTimeout, wait_until
 from workbench.errors import WorkbenchError
-from workbench.ingress import Ingress, IngressError
+from workbench.lesson import new_key, show_source, show_ui, stop_all
 from workbench.model import ModelRequest, Provider, ScriptedModel, start_model
-from workbench.new_key import new_key
 from workbench.restate import Restate, start_restate
 from workbench.serve_here import Served, serve_here
-from workbench.show_source import show_source
-from workbench.stop_all import stop_all
-from workbench.views import (
-    cleanup_rows,
-    invocation_rows,
-    journal_rows,
-    lane_rows,
-    lifecycle_picture,
-    lifecycle_rows,
-    model_request_rows,
-    show_history,
-    show_invocations,
-    show_journal,
-    show_lanes,
-    show_lifecycle,
-    show_model_requests,
-    show_state,
-    show_state_changes,
-    show_steps,
-    show_timeline,
-    show_tree,
-    show_turns,
-    show_ui,
-    state_change_rows,
-    state_of,
-    state_rows,
-    step_rows,
-    timeline_picture,
-    timeline_rows,
-    tree_picture,
-    tree_rows,
-    watch_tree,
-)
-from workbench.waiting import WaitTimeout, wait_until
-
-__all__ = [
-    "Admin",
-    "AdminError",
-    "AgentProcess",
-    "Ingress",
-    "IngressError",
-    "ModelRequest",
-    "Provider",
-    "Restate",
-    "ScriptedModel",
-    "Served",
-    "WaitTimeout",
-    "WorkbenchError",
-    "cleanup_rows",
-    "invocation_rows",
-    "journal_rows",
-    "lane_rows",
-    "lifecycle_picture",
-    "lifecycle_rows",
-    "model_request_rows",
-    "new_key",
-    "serve_here",
-    "show_history",
-    "show_invocations",
-    "show_journal",
-    "show_lanes",
-    "show_lifecycle",
-    "show_model_requests",
-    "show_source",
-    "show_state",
-    "show_state_changes",
-    "show_steps",
-    "show_timeline",
-    "show_tree",
-    "show_turns",
-    "show_ui",
-    "start_agent",
-    "start_model",
-    "start_restate",
-    "state_change_rows",
-    "state_of",
-    "state_rows",
-    "step_rows",
-    "stop_all",
-    "timeline_picture",
-    "timeline_rows",
-    "tree_picture",
-    "tree_rows",
-    "wait_until",
-    "watch_tree",
-]
+from workbench.views.invocations import invocation_rows, show_invocations
+from workbench.views.journal import journal_rows, show_journal
+from workbench.views.lanes import lane_rows, show_lanes
+from workbench.views.lifecycle.show import show_lifecycle
+from workbench.views.model_requests import show_model_requests
+from workbench.views.session import show_history, show_turns
+from workbench.views.state import show_state, state_rows
+from workbench.views.state_changes import show_state_changes, state_of
+from workbench.views.timeline.show import cleanup_rows, show_timeline, timeline_rows
+from workbench.views.tree import tree_rows
+from workbench.views.tree_picture import show_tree
+from workbench.views.watch.show import watch_tree

@@ -16,7 +16,7 @@ import httpx
 from workbench import process
 from workbench.errors import WorkbenchError
 from workbench.home import exclusive, home
-from workbench.scripted_model.records import ModelRequest
+from workbench.scripted_model.requests import ModelRequest
 
 __all__ = ["ModelRequest", "Provider", "ScriptedModel", "start_model"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.stack import Stack
 from workbench.home import as_home
-from workbench.stop_all import stop_all
+from workbench.lesson import stop_all
 
 
 @pytest.fixture(scope="session")

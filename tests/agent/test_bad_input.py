@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.stack import Stack
-from workbench.ingress import IngressError
+from workbench.clients import IngressError
 
 TASK = {"session": "s", "turn": 1}
 FILE = {"session": "s", "turn": 1, "request": "r", "plan": "p", "path": "a.py"}

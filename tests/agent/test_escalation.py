@@ -8,8 +8,7 @@ import pytest
 
 from tests.agent.stub import Stub, plain
 from tests.stack import IngressError, Session, Stack
-from workbench import wait_until
-from workbench.views import journal_rows
+from workbench import journal_rows, wait_until
 
 Restart = Callable[..., Stack]
 

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tests.stack import Stack
 from workbench import start_restate
 from workbench.home import as_home
+from workbench.lesson import stop_all
 from workbench.restate.identity import private_key_file, public_key
-from workbench.stop_all import stop_all
 
 _VARIABLE = "RESTATE_WORKER__INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE"
 

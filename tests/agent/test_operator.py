@@ -9,7 +9,7 @@ import pytest
 
 from tests.stack import IngressError, OtherAgent, Stack
 from workbench import wait_until
-from workbench.admin import AdminError
+from workbench.clients import AdminError
 
 
 def test_the_state_of_a_session_is_cleared(stack: Stack) -> None:

@@ -32,9 +32,9 @@ import pytest
 
 from tests.agent.replaying_provider import FILE, REVIEW, Case, ReplayingProvider, Request, load
 from workbench import Admin, Ingress, start_agent, start_restate, wait_until
+from workbench.clients import sql_text
 from workbench.home import as_home
-from workbench.sql import sql_text
-from workbench.stop_all import stop_all
+from workbench.lesson import stop_all
 
 FULL_SIZE = bool(os.environ.get("PROVIDER_REPLIES_FULL_SIZE"))
 CASES, ENVS = load()

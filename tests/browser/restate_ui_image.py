@@ -20,7 +20,7 @@ from PIL import Image
 from tests.browser.chromium import chromium, missing
 from tests.stack import Session, Stack
 from workbench.home import REPOSITORY, as_home
-from workbench.stop_all import stop_all
+from workbench.lesson import stop_all
 
 IMAGE = REPOSITORY / "notebooks" / "images" / "restate_ui_interruption.png"
 # In so narrow a window the UI leaves its side bar and the time line away.

@@ -13,8 +13,8 @@ import nbformat
 import pytest
 
 from tests.browser.lab import Lab
+from workbench.clients import wait_until
 from workbench.home import REPOSITORY
-from workbench.waiting import wait_until
 
 LESSONS = sorted(path.stem for path in (REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
 PICTURES = REPOSITORY / "build" / "browser"

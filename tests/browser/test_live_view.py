@@ -9,8 +9,8 @@ import nbformat
 import pytest
 
 from tests.browser.lab import Lab
+from workbench.clients import wait_until
 from workbench.home import REPOSITORY
-from workbench.waiting import wait_until
 
 PICTURES = REPOSITORY / "build" / "browser"
 

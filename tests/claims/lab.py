@@ -28,9 +28,9 @@ from workbench import (
     start_restate,
     wait_until,
 )
+from workbench.clients import sql_text
 from workbench.home import as_home
-from workbench.sql import sql_text
-from workbench.stop_all import stop_all
+from workbench.lesson import stop_all
 
 Service = sdk.Service | sdk.VirtualObject
 

@@ -13,10 +13,9 @@ import pytest
 from tests.flaky import Flaky
 from tests.series_lessons import Lessons
 from workbench import process
-from workbench.admin import Admin
-from workbench.ingress import Ingress
+from workbench.clients import Admin, Ingress
+from workbench.lesson import stop_all
 from workbench.restate import Restate, start_restate
-from workbench.stop_all import stop_all
 
 
 @pytest.fixture(scope="session")

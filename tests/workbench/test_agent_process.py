@@ -17,8 +17,8 @@ import pytest
 from workbench import home, process
 from workbench.agent_process import AgentProcess, start_agent
 from workbench.errors import WorkbenchError
+from workbench.lesson import stop_all
 from workbench.restate import Restate
-from workbench.stop_all import stop_all
 
 
 @dataclass

@@ -17,11 +17,11 @@ import restate as sdk
 
 from workbench import home
 from workbench.errors import WorkbenchError
+from workbench.lesson import stop_all
 from workbench.restate import VERSION, Restate, start_restate
 from workbench.restate.engine import Engine, docker, find_engine
 from workbench.restate.identity import public_key
 from workbench.serve_here import serve_here
-from workbench.stop_all import stop_all
 
 echo = sdk.Service("EchoFromDocker")
 

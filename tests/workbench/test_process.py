@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from workbench import home, ports, process
+from workbench.clients import wait_until
 from workbench.errors import WorkbenchError
-from workbench.waiting import wait_until
 
 SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
 STUBBORN = [

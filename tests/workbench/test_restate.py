@@ -23,10 +23,10 @@ import restate as sdk
 
 from workbench import home, process
 from workbench.errors import WorkbenchError
+from workbench.lesson import stop_all
 from workbench.restate import VERSION, Restate, install_server, start_restate
 from workbench.restate.identity import private_key_file, public_key
 from workbench.serve_here import serve_here
-from workbench.stop_all import stop_all
 
 NPM = home.REPOSITORY / "workbench" / "restate" / "npm"
 

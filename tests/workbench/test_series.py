@@ -31,7 +31,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lessons, int, st
             "02_bad",
             "import sys; from workbench import process",
             "process.start('agent', [sys.executable, '-c', 'print(123 * 1000 + 45)'], env={})",
-            "from workbench.waiting import wait_until\n"
+            "from workbench.clients import wait_until\n"
             "wait_until(lambda: process.last('agent').log_tail(), what='a line')",
             "assert 1 == 2, 'one is not two'",
             "never = 'reached'",
@@ -105,7 +105,7 @@ def test_jobs_have_homes_of_their_own_and_run_side_by_side(lessons: Lessons) -> 
     meet = """\
 import os
 from pathlib import Path
-from workbench.waiting import wait_until
+from workbench.clients import wait_until
 Path(mine).touch()
 wait_until(Path(other).exists, what="the other lesson", timeout=30)
 print(os.environ["WORKBENCH_HOME"], rate + 1)

@@ -44,7 +44,7 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lessons, str]:
             "04_waits",
             NEVER_READY,
             "import workbench as wb\n"
-            "from workbench.waiting import wait_until\n"
+            "from workbench.clients import wait_until\n"
             "wait_until(lambda: process.find('restate').log_tail(), what='its words')\n"
             "wb.start_restate('embedded')",
         ),

@@ -12,11 +12,11 @@ import pytest
 import restate as sdk
 
 from workbench import home, ports
+from workbench.clients import wait_until
 from workbench.errors import WorkbenchError
+from workbench.lesson import stop_all
 from workbench.restate import Restate, start_restate
 from workbench.serve_here import serve_here
-from workbench.stop_all import stop_all
-from workbench.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +188,7 @@ import asyncio, httpx, nest_asyncio
 nest_asyncio.apply()
 from tests.workbench.test_serve_here import *
 from workbench.restate import Restate
-from workbench.stop_all import stop_all
+from workbench.lesson import stop_all
 urls = dict(ingress_url="{server.ingress_url}", admin_url="{server.admin_url}")
 server = Restate(mode="external", version="1", **urls)
 async def cell():

@@ -1,3 +1,5 @@
+"""The tables, and the rows behind them, of real invocations."""
+
 from __future__ import annotations
 
 import re
@@ -7,32 +9,34 @@ from typing import Any
 import pytest
 
 from tests.flaky import Flaky
-from workbench.admin import Admin
-from workbench.ingress import Ingress
-from workbench.short import clipped, short_ids, without_middle
-from workbench.views import (
+from workbench import (
+    WorkbenchError,
     cleanup_rows,
     invocation_rows,
     journal_rows,
     lane_rows,
-    model_request_rows,
     show_history,
     show_invocations,
     show_journal,
     show_lanes,
     show_model_requests,
     show_state,
+    show_state_changes,
     show_timeline,
     show_tree,
     show_turns,
+    state_of,
     state_rows,
     timeline_rows,
     tree_rows,
+    wait_until,
 )
+from workbench.clients import Admin, Ingress
+from workbench.ids import clipped, short_ids, without_middle
 from workbench.views.clock import instant, milliseconds
-from workbench.views.model_requests import in_order
+from workbench.views.model_requests import in_order, model_request_rows
+from workbench.views.state_changes import StateSnapshot, state_change_rows
 from workbench.views.table import print_table
-from workbench.waiting import wait_until
 
 CANCELLED = "completed · failure · [409] cancelled"
 
@@ -95,21 +99,10 @@ def test_tree_tells_calls_from_sends(
         cancelled,
     ]
 
-    show_tree(admin, cancelled)
+    show_tree(admin, cancelled, caption="So.")
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == f"Probe/root                {short_ids(cancelled)}  {CANCELLED}"
     assert printed[5].startswith("└── Probe/note (delayed)  inv_")
-
-
-def test_tree_shows_a_child_of_which_no_record_is_left(admin: Admin, grown: str) -> None:
-    admin.kill(grown)
-    admin.wait_for(grown, "completed")
-
-    def _gone() -> bool:
-        delayed: str = tree_rows(admin, grown)[-1]["status"]
-        return delayed == "no record"
-
-    wait_until(_gone, what="the delayed send to be gone")
 
 
 def test_tree_without_the_journal_does_not_say_how(admin: Admin, cancelled: str) -> None:
@@ -121,14 +114,6 @@ def test_tree_without_the_journal_does_not_say_how(admin: Admin, cancelled: str)
     rows = tree_rows(admin, cancelled)
     assert len(rows) == 6
     assert {row["how"] for row in rows if row["parent"] == cancelled} == {"unknown"}
-
-
-def test_tree_of_an_unknown_invocation(admin: Admin) -> None:
-    unknown = "inv_1767Q1fOiUnm1TeB2IqgfgesJgeOzmW6ax"
-    (row,) = tree_rows(admin, unknown)
-    assert (row["id"], row["status"]) == (unknown, "no record")
-    assert timeline_rows(admin, unknown) == cleanup_rows(admin, unknown) == []
-    assert journal_rows(admin, unknown) == []
 
 
 def test_timeline_has_the_arrival_of_each_cancel(
@@ -153,7 +138,7 @@ def test_timeline_has_the_arrival_of_each_cancel(
         ("Probe/middle", "SendSignal cancel → Probe/leaf"),
     ]
 
-    show_timeline(admin, cancelled, cleanup=True)
+    show_timeline(admin, cancelled, caption="So.", cleanup=True)
     printed = capsys.readouterr().out
     assert f"\nroot {short_ids(cancelled)} · cancelled\n" in printed
     assert "│  └─ leaf" in printed
@@ -209,51 +194,74 @@ def test_journal_shows_failures_where_they_happened(admin: Admin, flaky: Flaky) 
     assert rows[3]["done"] is True
 
 
-def test_invocations_can_be_narrowed(
+def test_turns_and_history(capsys: pytest.CaptureFixture[str]) -> None:
+    turn = {"turn": 1, "content": "Write", "status": "interrupted", "task_id": "inv_" + "1" * 30}
+    answers = {
+        "get_turns": [{**turn, "plan": "Three files", "answer": None, "error": None}],
+        "get_history": [{"role": "user", "content": "Write\nit", "turn": 1}],
+    }
+    session: Any = SimpleNamespace(call=lambda service, handler, *, key: answers[handler])
+
+    show_turns(session, "mine")
+    assert "inv_11111…1111  plan: Three files" in capsys.readouterr().out
+    show_history(session, "mine")
+    assert "user    Write it" in capsys.readouterr().out
+
+
+def test_a_long_table_is_cut_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("Many", [{"n": number, "text": "y" * 200} for number in range(100)])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1] == "(the first 20 of 100 rows are left out)"
+    assert len(printed) == 85
+    assert max(map(len, printed)) == 100
+
+
+def test_whole_seconds_are_in_their_place() -> None:
+    """The engine writes them without a fraction, which as text comes after every fraction."""
+    times = ["2026-11-22T14:43:38.001Z", "2026-11-22T14:43:38Z", "2026-11-22T14:43:37.999Z"]
+    assert sorted(times, key=instant) == times[::-1]
+    assert [milliseconds(time, times[1]) for time in times] == [1, 0, -1]
+
+
+def test_invocations_and_lanes(
     admin: Admin, ingress: Ingress, cancelled: str, key: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert len(invocation_rows(admin, root=cancelled)) == 6
-    notes = invocation_rows(admin, root=cancelled, ids=[row["id"] for row in _notes(admin)])
-    assert [row["target"] for row in notes] == ["Probe/note"] * 2
+    tree = tree_rows(admin, cancelled)
+    rows = invocation_rows(admin, root=cancelled)
+    assert [row["id"] for row in rows] == [row["id"] for row in tree]
+    sent = [row["id"] for row in tree if row["target"] == "Probe/note"]
+    notes = invocation_rows(admin, root=cancelled, ids=sent)
     assert {(row["called by"], row["caller"]) for row in notes} == {("Probe/root", cancelled)}
     assert invocation_rows(admin, ids=[]) == []
 
-    ingress.call("Box", "put", {}, key=key)
-    (row,) = invocation_rows(admin, service="Box", key=key)
-    assert row == {
-        "id": ingress.last_invocation_id,
-        "target": f"Box/{key}/put",
-        "status": "completed · success",
-        "attempt": None,
-        "called by": "ingress",
-        "caller": None,
-    }
-
-    show_invocations(admin, service="Box", key=key, title="Mine")
-    title, header, _, only, end = capsys.readouterr().out.splitlines()
-    assert (title, header.split(), end) == (
-        "Mine",
-        ["id", "target", "status", "called", "by"],
-        "",
-    )
-    assert only.startswith(short_ids(row["id"]))
-
-
-def _notes(admin: Admin) -> list[dict[str, Any]]:
-    return admin.query("SELECT id FROM sys_invocation WHERE target = 'Probe/note'", echo=False)
-
-
-def test_an_invocation_queued_for_its_key(admin: Admin, ingress: Ingress, key: str) -> None:
     first = ingress.send("Box", "hold", 60, key=key)
     admin.wait_for(first, "running")
     second = ingress.send("Box", "hold", 60, key=key)
     admin.wait_for(second, "pending")
-    assert [row["status"] for row in invocation_rows(admin, service="Box", key=key)] == [
-        "running",
-        "pending",
-    ]
+    show_invocations(admin, ids=[first, second])
+    title, header, _, held, queued, _ = capsys.readouterr().out.splitlines()
+    assert title == "sys_invocation: 2 invocations"
+    assert header.split() == ["id", "target", "status", "called", "by"]
+    assert held.startswith(short_ids(first))
+    assert re.search("  pending  +ingress", queued)
     admin.kill(second)
     admin.kill(first)
+
+    ids = [row["id"] for row in tree if _called(row)]
+    lanes = lane_rows(admin, ids[::-1])
+    assert [row["id"] for row in lanes] == ids[::-1]
+    assert (lanes[-1]["began"], lanes[-1]["status"]) == (0, CANCELLED)
+    assert all(row["began"] <= row["ended"] for row in lanes)
+    show_lanes(admin, ids)
+    assert capsys.readouterr().out.count("█") >= len(ids)
+
+
+def test_an_unknown_invocation(admin: Admin) -> None:
+    unknown = "inv_1767Q1fOiUnm1TeB2IqgfgesJgeOzmW6ax"
+    (row,) = tree_rows(admin, unknown)
+    assert (row["id"], row["status"]) == (unknown, "no record")
+    assert timeline_rows(admin, unknown) == cleanup_rows(admin, unknown) == []
+    assert journal_rows(admin, unknown) == lane_rows(admin, [unknown]) == []
 
 
 def test_state_is_decoded_and_in_natural_order(
@@ -272,43 +280,57 @@ def test_state_is_decoded_and_in_natural_order(
     show_state(admin, "Box", f"{key}-untouched")
     assert capsys.readouterr().out.endswith("\n(none)\n\n")
 
-
-def test_state_that_is_neither_json_nor_text(admin: Admin, key: str) -> None:
-    new_state = {"text": "plain", "bytes": [255, 0]}
-    admin.post("/services/Box/state", {"object_key": key, "new_state": new_state})
-    rows = wait_until(lambda: state_rows(admin, "Box", key), what="the state")
+    new_state = {"text": "plain", "bytes": [255, 0]}  # neither is JSON
+    admin.post("/services/Box/state", {"object_key": f"{key}-raw", "new_state": new_state})
+    rows = wait_until(lambda: state_rows(admin, "Box", f"{key}-raw"), what="the state")
     assert [row["value"] for row in rows] == ["0xff00", "plain"]
 
 
-def test_turns_and_history(capsys: pytest.CaptureFixture[str]) -> None:
-    turn = {"turn": 1, "content": "Write", "status": "interrupted", "task_id": "inv_" + "1" * 30}
-    answers = {
-        "get_turns": [{**turn, "plan": "Three files", "answer": None, "error": None}],
-        "get_history": [{"role": "user", "content": "Write\nit", "turn": 1}],
-    }
-    session: Any = SimpleNamespace(call=lambda service, handler, *, key: answers[handler])
+def test_state_before_and_after(
+    admin: Admin, ingress: Ingress, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = state_of(admin, "Box", key)
+    ingress.call("Box", "put", {"turn:1": "x" * 200, "newest": 1, "same": "é"}, key=key)
+    before = state_of(admin, "Box", key)
+    assert {row["mark"] for row in state_change_rows(empty, before)} == {"+"}
+    ingress.call("Box", "put", {"turn:1": "x" * 200 + "y", "newest": 2, "turn:2": {}}, key=key)
+    after = state_of(admin, "Box", key)
+    rows = [tuple(row.values()) for row in state_change_rows(before, after)]
+    assert rows[:2] == [("~", "newest", "1", "2"), ("=", "same", '"é"', '"é"')]
+    assert rows[2][:2] == ("~", "turn:1")
+    assert rows[3] == ("+", "turn:2", None, "{}")
+    assert [row["mark"] for row in state_change_rows(after, before)] == ["~", "=", "~", "-"]
 
-    show_turns(session, "mine")
-    assert "inv_11111…1111  plan: Three files" in capsys.readouterr().out
-    show_history(session, "mine")
-    assert "user    Write it" in capsys.readouterr().out
+    show_state_changes(before, after)
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"State of Box/{key}: + new, - gone, ~ changed, = unchanged\n")
+    assert '…xxxxxx" → …xxxxxxy"' in printed  # a long value, from where it parts
+    assert "=   1 unchanged  same" in printed
+    assert max(map(len, printed.splitlines())) <= 100
+    with pytest.raises(WorkbenchError, match=f"two objects: Box/{key} and Box/other"):
+        state_change_rows(before, StateSnapshot("Box", "other", {}))
 
 
 def test_model_requests(capsys: pytest.CaptureFixture[str]) -> None:
-    request = SimpleNamespace(
-        number=1,
-        label="mine/1/plan",
-        step="plan",
-        status="hung up",
-        http_status=200,
-        completion_tokens=12,
-        started_at=100.0,
-        first_token_at=100.05,
-        ended_at=None,
-    )
-    model: Any = SimpleNamespace(scripted=True, requests=lambda prefix: [request])
-    (row,) = model_request_rows(model, "mine/")
-    assert row == {
+    steps = ["plan", "write b", "write a", "review", "plan", "write b", "write b"]
+    requests: list[Any] = [
+        SimpleNamespace(
+            number=number,
+            label=f"mine/1/{step}",
+            step=step.split()[0],
+            status="hung up",
+            http_status=200,
+            completion_tokens=12,
+            started_at=100.0 + number,
+            first_token_at=100.05 + number,
+            ended_at=None,
+        )
+        for number, step in enumerate(steps)
+    ]
+    # Those that are made at once stand by name.
+    assert [each.number for each in in_order(reversed(requests))] == [0, 2, 1, 3, 4, 5, 6]
+    model: Any = SimpleNamespace(scripted=True, requests=lambda prefix: requests)
+    assert model_request_rows(model, "mine/")[0] == {
         "label": "mine/1/plan",
         "status": "hung up",
         "http": 200,
@@ -318,59 +340,16 @@ def test_model_requests(capsys: pytest.CaptureFixture[str]) -> None:
         "ended": None,
     }
     show_model_requests(model, "mine/")
-    assert "mine/1/plan  hung up" in capsys.readouterr().out
-
+    assert "mine/1/plan     hung up" in capsys.readouterr().out
     provider: Any = SimpleNamespace(scripted=False)
     show_model_requests(provider)
     assert "record of requests" in capsys.readouterr().out
 
 
-def test_requests_that_are_made_at_once_stand_by_name() -> None:
-    steps = ["plan", "write b", "write a", "review", "plan", "write b", "write b"]
-    requests: list[Any] = [
-        SimpleNamespace(number=number, label=step, step=step.split()[0])
-        for number, step in enumerate(steps)
-    ]
-    found = in_order(reversed(requests))
-    assert [request.number for request in found] == [0, 2, 1, 3, 4, 5, 6]
-
-
-def test_a_long_table_is_cut_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table("Many", [{"n": number, "text": "y" * 200} for number in range(100)])
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[1] == "(the first 20 of 100 rows are left out)"
-    assert len(printed) == 85
-    assert max(map(len, printed)) == 100
-
-
-def test_a_target_keeps_its_handler() -> None:
-    assert without_middle("Box/a-long-key/put", 14) == "Box/a-…key/put"
-    assert without_middle("Box/key/put", 14) == "Box/key/put"
-
-
-def test_clipped_says_how_much_is_left_out() -> None:
+def test_long_values_are_cut_and_say_so() -> None:
     assert clipped("a  b\nc", 5) == "a b c"
     text = clipped("x" * 1000, 50)
-    kept = text.count("x")
     assert len(text) <= 50
-    assert text == "x" * kept + f"… (+{1000 - kept})"
-
-
-def test_lanes_are_in_the_order_asked_for(
-    admin: Admin, cancelled: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ids = [row["id"] for row in tree_rows(admin, cancelled) if row["how"] in ("root", "call")]
-    rows = lane_rows(admin, ids[::-1])
-    assert [row["id"] for row in rows] == ids[::-1]
-    assert rows[-1]["began"] == 0
-    assert rows[-1]["status"] == "completed · failure · [409] cancelled"
-    assert all(row["began"] <= row["ended"] for row in rows)
-    show_lanes(admin, ids)
-    assert capsys.readouterr().out.count("█") >= len(ids)
-
-
-def test_whole_seconds_are_in_their_place() -> None:
-    """The engine writes them without a fraction, which as text comes after every fraction."""
-    times = ["2026-11-22T14:43:38.001Z", "2026-11-22T14:43:38Z", "2026-11-22T14:43:37.999Z"]
-    assert sorted(times, key=instant) == times[::-1]
-    assert [milliseconds(time, times[1]) for time in times] == [1, 0, -1]
+    assert text == "x" * text.count("x") + f"… (+{1000 - text.count('x')})"
+    assert without_middle("Box/a-long-key/put", 14) == "Box/a-…key/put"
+    assert without_middle("Box/key/put", 14) == "Box/key/put"

@@ -10,24 +10,17 @@ from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
-import nbformat
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager, start_new_kernel
-from nbclient import NotebookClient
 
 from tests.stack import Session, Stack
-from workbench import watch_tree
-from workbench.admin import Admin
-from workbench.ingress import Ingress
-from workbench.notebook import someone_looks
-from workbench.scripted_model.records import ModelRequest
-from workbench.views import tree_rows
-from workbench.views.watch import show as watch
-from workbench.views.watch.picture import caption_of, tree_picture
-from workbench.views.watch.text import as_text
-from workbench.views.watch.tree_watch import ModelCall, TreeState, TreeWatch, label_prefix
-from workbench.waiting import WaitTimeout
+from workbench import tree_rows, watch_tree
+from workbench.clients import Admin, Ingress, WaitTimeout
+from workbench.lesson import is_interactive
+from workbench.scripted_model.requests import ModelRequest
+from workbench.views.watch.picture import caption_of
+from workbench.views.watch.tree_watch import ModelCall, TreeState, label_prefix
 
 PNG = b"\x89PNG\r\n"
 
@@ -61,24 +54,6 @@ def test_a_task_is_watched_to_its_end(
     assert printed.endswith("The status of the task is completed · success.\n\n")
 
 
-def test_without_a_record_of_tokens_there_is_the_tree(
-    stack: Stack, session: Session, capsys: pytest.CaptureFixture[str]
-) -> None:
-    task = session.message()["task_id"]
-    stack.model.set(tokens_per_second=10_000)
-    provider: Any = _Provider()
-    for model in (None, provider):
-        watch_tree(stack.admin, task, model=model)
-        printed = capsys.readouterr().out
-        assert "tokens" not in printed
-        assert printed.endswith("The status of CodingTask/run_task is completed · success.\n\n")
-
-
-@dataclass
-class _Provider:
-    scripted: bool = False
-
-
 def test_a_timeout_says_how_it_looked(
     stack: Stack, session: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,64 +66,18 @@ def test_a_timeout_says_how_it_looked(
     assert "The time for watching was over here" in " ".join(capsys.readouterr().out.split())
 
 
-def test_an_interrupt_leaves_the_picture_and_the_task(
-    stack: Stack,
-    session: Session,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    task = session.message()["task_id"]
-    session.wait_streaming(1, "plan")
-    stack.model.set(tokens_per_second=2)
-
-    def _interrupt(_: float) -> None:
-        raise KeyboardInterrupt
-
-    clock = SimpleNamespace(monotonic=time.monotonic, sleep=_interrupt)
-    monkeypatch.setattr(watch, "time", clock)
-    with pytest.raises(KeyboardInterrupt) as caught:
-        watch_tree(stack.admin, task, model=stack.model)
-    assert isinstance(caught.value, watch.WatchInterrupted)
-    assert caught.value._render_traceback_() == [str(caught.value)]
-    assert "Watching was interrupted here; the task goes on." in capsys.readouterr().out
-    assert stack.admin.wait_for(task, "running")
-
-
 def test_what_is_scheduled_is_not_waited_for(
     admin: Admin, ingress: Ingress, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And of a service that is no agent of ours, the labels are unknown."""
     root = ingress.send("Probe", "root", 0.01)
-    watch_tree(admin, root)
+    provider: Any = SimpleNamespace(scripted=False)  # it has no record of tokens
+    watch_tree(admin, root, model=provider)
     printed = capsys.readouterr().out
+    assert "tokens" not in printed
     assert "Probe/note (delayed)" in printed
     assert "5 of 6 invocations over\n" in printed
     assert label_prefix(admin, root) is None
-
-
-def test_only_unfinished_requests_are_asked_for_again(stack: Stack, session: Session) -> None:
-    task = session.message()["task_id"]
-    session.wait_idle()
-    asked: list[int] = []
-
-    @dataclass
-    class _Model:
-        scripted: bool = True
-
-        def requests(self, prefix: str, *, after: int) -> list[ModelRequest]:
-            asked.append(after)
-            return stack.model.requests(prefix, after=after)
-
-    model: Any = _Model()
-    tree = TreeWatch(stack.admin, task, model)
-    first, second = tree.look(), tree.look()
-    assert first == second
-    assert first.calls is not None
-    assert asked == [0, max(call.request.number for call in first.calls)]
-    assert [call.step for call in first.calls][0 :: len(first.calls) - 1] == ["plan", "review"]
-    for call in first.calls:
-        assert list(call.samples) == sorted(call.samples)
-        assert call.samples[-1][1] == call.tokens
 
 
 # The drawing
@@ -179,26 +108,6 @@ def _state(*calls: ModelCall, status: str = "running") -> TreeState:
     return TreeState([{**row, "how": "root", "status": status}], list(calls))
 
 
-@pytest.mark.parametrize(
-    "calls",
-    [
-        [_call(1, "plan", 0, "streaming")],
-        [_call(1, "plan", 0, "refused"), _call(2, "plan", 3, "cut"), _call(3, "plan", 90)],
-        [_call(n, f"write {'deep/' * 9}file_{n}.py", n % 3 * 50) for n in range(40)],
-        [_call(1, "sing", 2, "hung up")],
-    ],
-)
-@pytest.mark.parametrize("cancelled", [None, 101.5])
-def test_any_calls_can_be_drawn(calls: list[ModelCall], cancelled: float | None) -> None:
-    state = _state(*calls)
-    for created in (99.0, 100.9):  # the server's clock may be ahead
-        caption = caption_of(state, created=created, cancelled=cancelled, remark="")
-        picture = tree_picture(state, created=created, cancelled=cancelled, caption=caption)
-        assert picture.png.startswith(PNG)
-        assert picture.text.startswith("Mine/work  inv_1")
-        assert max(map(len, picture.text.splitlines())) <= 100
-
-
 def test_the_caption_tells_what_this_run_has_shown() -> None:
     calls = (_call(1, "plan", 40), _call(2, "write a.py", 60, "hung up"))
     state = _state(*calls, status="completed · failure · [409] cancelled")
@@ -212,13 +121,6 @@ def test_the_caption_tells_what_this_run_has_shown() -> None:
         "Mine/work made one model call, and was sent 40 tokens within 1.9 s. "
         "The status of the task is running. So."
     )
-
-
-def test_of_many_calls_the_last_are_listed() -> None:
-    text = as_text(_state(*(_call(n, f"write {n}.py", 10) for n in range(40))))
-    assert "(the first 10 of 40 are left out)" in text
-    assert "write 39.py" in text
-    assert "write 9.py" not in text
 
 
 # In a kernel
@@ -320,29 +222,5 @@ def test_an_interrupted_cell_keeps_the_picture(
     assert not kernel.said("error")
 
 
-@KERNEL_WARNINGS
-def test_where_nobody_looks_there_is_only_the_end(
-    stack: Stack, session: Session, kernel: Kernel
-) -> None:
-    task = session.message()["task_id"]
-    stack.model.set(tokens_per_second=3000)
-    kernel.run(f"wb.watch_tree(admin, {task!r}, model=model)", person=False)
-    (shown,) = kernel.said("display_data")
-    assert set(shown["content"]["data"]) == {"image/png", "text/plain"}
-    assert not kernel.said("update_display_data", "error", "stream")
-
-
-@KERNEL_WARNINGS
-def test_a_notebook_that_runs_unattended_has_one_output(stack: Stack, session: Session) -> None:
-    task = session.message()["task_id"]
-    cells = [IMPORTS, f"wb.watch_tree(admin, {task!r}, model=model)"]
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    NotebookClient(book, timeout=40, kernel_name="python3").execute()
-    (output,) = book.cells[1].outputs
-    assert output.output_type == "display_data"
-    assert set(output.data) == {"image/png", "text/plain"}
-    assert output.metadata["image/png"]["alt"] in " ".join(output.data["text/plain"].split())
-
-
 def test_nobody_looks_at_a_program() -> None:
-    assert not someone_looks()
+    assert not is_interactive()

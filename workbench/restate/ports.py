@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from workbench import home, ports
+from workbench.clients import WaitTimeout, wait_until
 from workbench.errors import WorkbenchError
-from workbench.waiting import WaitTimeout, wait_until
 
 _DEFAULTS = {"ingress": 8080, "admin": 9070, "node": 5122}
 _GRACE_SECONDS = 1.0

@@ -1,4 +1,12 @@
-"""Serve the scripted model: `python -m workbench.scripted_model [--port N] [--port-file PATH]`."""
+"""A model that speaks OpenAI's chat-completions wire format and answers from a script.
+
+    python -m workbench.scripted_model [--port N] [--port-file PATH]
+
+A learner needs no key and no money, the answers are the same on every run, and what no provider
+offers can be had: faults on demand, a settable rate, and a count, kept by the model itself, of the
+tokens that it sent to each request before the client hung up. It listens on loopback only;
+`server.py` lists what it serves.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +21,11 @@ from pathlib import Path
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from workbench.scripted_model.app import create_app
+from workbench.scripted_model.server import create_app
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m workbench.scripted_model", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m workbench.scripted_model")
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
     parser.add_argument("--port-file", type=Path, help="file to write the port to")
     args = parser.parse_args()
@@ -31,7 +39,7 @@ def main() -> int:
         return 1
     port = listener.getsockname()[1]
     if args.port_file:
-        # Renamed into place: who waits for the file never reads half a number.
+        # Renamed into place: a reader of the file never finds half a number.
         draft = args.port_file.with_suffix(".tmp")
         draft.write_text(str(port))
         os.replace(draft, args.port_file)
@@ -42,8 +50,8 @@ def main() -> int:
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.loglevel = "WARNING"
-    # A thousand clients may come at once. Who finds no place in the queue is not refused but waits
-    # for seconds before it knocks again.
+    # A thousand clients may come at once. One that finds no place in the queue is not refused but
+    # waits for seconds before it knocks again.
     config.backlog = 4096
     # Longer than clients keep an idle connection (5 s), so that none is closed under a request.
     # hypercorn keeps the socket of a client that has gone for as long: not too long.

@@ -10,23 +10,49 @@ from __future__ import annotations
 import json
 import re
 import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-from workbench.scripted_model.catalog import GREETER, PROGRAMS, Program
-from workbench.scripted_model.records import Step
-from workbench.scripted_model.wire import Message
+from workbench.scripted_model.openai_format import Message
+from workbench.scripted_model.requests import Step
 
+_FOLDER = Path(__file__).parent / "programs"
 _STEPS: dict[str, Step] = {
     "You plan a small Python program.": "plan",
     "You write one file of a small Python program.": "write",
     "You review a small Python program.": "review",
 }
 _FILE_LINE = re.compile(r"^File: *(\S+) *$", re.MULTILINE)
-# The greeter carries the request from the plan to its file in brackets behind the summary.
-_REQUEST_IN_PLAN = re.compile(re.escape(GREETER.summary) + r" \[([^\]\n]*)\]")
 _REQUEST_IN_FILE = 'REQUEST = "Say hello"'
 
 
+@dataclass(frozen=True)
+class Program:
+    """A program: which words ask for it, what its plan says, and what is said at the end."""
+
+    name: str
+    words: tuple[str, ...]
+    summary: str
+    purposes: Mapping[str, str]
+    answer: str
+
+    def read(self, path: str) -> str:
+        """Return the content of one of its files."""
+        return (_FOLDER / self.name / path).read_text(encoding="utf-8")
+
+
+_CATALOG = json.loads((_FOLDER / "catalog.json").read_text(encoding="utf-8"))
+# In this order, because "the to-do list, in Flask" names two of them; the greeter, which no words
+# ask for, is the answer to everything else.
+PROGRAMS = tuple(Program(**program) for program in _CATALOG[:-1])
+GREETER = Program(**_CATALOG[-1])
+# The greeter carries the request from the plan to its file in brackets behind the summary.
+_REQUEST_IN_PLAN = re.compile(re.escape(GREETER.summary) + r" \[([^\]\n]*)\]")
+
+
 def step_of(messages: list[Message]) -> Step:
+    """Tell which step of the agent is asking."""
     if messages[0].role not in ("system", "developer"):
         return "other"
     first_line = messages[0].text.partition("\n")[0].strip()
@@ -34,10 +60,12 @@ def step_of(messages: list[Message]) -> Step:
 
 
 def last_user_text(messages: list[Message]) -> str:
+    """Return what the user said last."""
     return next((m.text for m in reversed(messages) if m.role == "user"), "")
 
 
 def answer_to(messages: list[Message]) -> str:
+    """Return the model's answer to a conversation."""
     prompt = last_user_text(messages)
     step = step_of(messages)
     if step == "plan":
@@ -70,7 +98,7 @@ def _file(prompt: str) -> str:
         return f"# {path}: the scripted model's plan for this request has no such file.\n"
     content = program.read(path)
     if program is GREETER and (found := _REQUEST_IN_PLAN.search(prompt)):
-        # The plan may come as JSON with `é` for é. There is no quote in it: see _in_brief.
+        # The plan may come as JSON with `\u00e9` for é. There is no quote in it: see _in_brief.
         request = json.loads(f'"{found[1]}"')
         content = content.replace(_REQUEST_IN_FILE, f'REQUEST = "{request}"')
     return content
@@ -79,7 +107,8 @@ def _file(prompt: str) -> str:
 def _planned_program(prompt: str) -> Program:
     """Return the program of the last plan in the prompt, or else the one that its words name."""
     place, program = max(
-        ((prompt.rfind(p.summary), p) for p in (*PROGRAMS, GREETER)), key=lambda found: found[0]
+        ((prompt.rfind(program.summary), program) for program in (*PROGRAMS, GREETER)),
+        key=lambda found: found[0],
     )
     return program if place >= 0 else _program_named_in(prompt)
 

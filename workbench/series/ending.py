@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psutil
 
+from workbench.clients import wait_until
 from workbench.home import as_home, home
-from workbench.stop_all import stop_all
-from workbench.waiting import wait_until
+from workbench.lesson import stop_all
 
 JOB = "job-"
 """How the home of a job is called, in the folder of its run."""

@@ -10,10 +10,10 @@ from pathlib import Path
 import junitparser
 import nbformat
 
+from workbench.ids import clipped
 from workbench.series.disk import write_text
 from workbench.series.executed import read_executed
 from workbench.series.outcome import Failure, Outcome
-from workbench.short import clipped
 
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NAME_WIDTH = 80

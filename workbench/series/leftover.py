@@ -13,11 +13,11 @@ from pathlib import Path
 
 import psutil
 
+from workbench.clients import WaitTimeout, wait_until
+from workbench.ids import clipped
 from workbench.process import recorded_pids
 from workbench.series.ending import kill, processes_below
 from workbench.series.outcome import LEFT_RUNNING, Failure
-from workbench.short import clipped
-from workbench.waiting import WaitTimeout, wait_until
 
 _GRACE_SECONDS = 2.0  # some end by themselves a moment after their kernel
 

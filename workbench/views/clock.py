@@ -1,4 +1,4 @@
-"""The engine's times as milliseconds since a beginning: unlike clock times, alike in every run."""
+"""Restate timestamps as milliseconds since a start, so that runs compare."""
 
 from __future__ import annotations
 

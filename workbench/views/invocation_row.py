@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from workbench.id_labels import labels
-from workbench.sql import sql_text
+from workbench.clients import sql_text
+from workbench.ids import labels
 from workbench.views.clock import instant
 
 if TYPE_CHECKING:
-    from workbench.admin import Admin
+    from workbench.clients import Admin
 
 # Everything that a view says of an invocation; `fetch` fills in None where the engine says NULL.
 COLUMNS = (

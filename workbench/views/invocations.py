@@ -5,32 +5,28 @@ from __future__ import annotations
 from collections.abc import Collection, Set
 from typing import TYPE_CHECKING, Any
 
-from workbench.sql import sql_text
 from workbench.views.invocation_row import fetch, in_list, status
 from workbench.views.table import print_table
 from workbench.views.tree import tree_rows
 
 if TYPE_CHECKING:
-    from workbench.admin import Admin
+    from workbench.clients import Admin
 
 
 def show_invocations(
     admin: Admin,
     *,
     ids: Collection[str] | None = None,
-    service: str | None = None,
-    key: str | None = None,
     root: str | None = None,
-    title: str | None = None,
 ) -> None:
     """Print the invocations that `invocation_rows` finds, in its order."""
-    rows = invocation_rows(admin, ids=ids, service=service, key=key, root=root)
+    rows = invocation_rows(admin, ids=ids, root=root)
     # The number of the attempt says something only once there was a second; a caller is found by
     # its id in show_tree.
     hidden = set() if any((row["attempt"] or 0) > 1 for row in rows) else {"attempt"}
     hidden.add("caller")
     print_table(
-        title or f"sys_invocation: {len(rows)} invocation{'' if len(rows) == 1 else 's'}",
+        f"sys_invocation: {len(rows)} invocation{'' if len(rows) == 1 else 's'}",
         [{name: value for name, value in row.items() if name not in hidden} for row in rows],
         widths={"target": 34, "status": 60},
         targets=["target", "called by"],
@@ -42,15 +38,13 @@ def invocation_rows(
     admin: Admin,
     *,
     ids: Collection[str] | None = None,
-    service: str | None = None,
-    key: str | None = None,
     root: str | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of `id`, `target`, `status`, `attempt`, `called by`, `caller`.
 
     They are in the order of the calls in the tree of `root` where one is given, else oldest first.
-    The filters narrow each other: these `ids`, of this `service`, with this virtual object `key`,
-    in the tree below and with `root`. `status` is the engine's, joined with its completion:
+    The filters narrow each other: these `ids`, in the tree below and with `root`. `status` is the
+    engine's, joined with its completion:
     `completed · failure · [409] cancelled`. `attempt` counts from 1 since the server last started
     or resumed the invocation, and is None while no attempt is under way or due.
     """
@@ -59,12 +53,7 @@ def invocation_rows(
     if root is not None:
         places = {row["id"]: place for place, row in enumerate(tree_rows(admin, root))}
         wanted = places.keys() if wanted is None else wanted & places.keys()
-    conditions = [] if wanted is None else [in_list("id", wanted)]
-    if service is not None:
-        conditions.append(f"target_service_name = {sql_text(service)}")
-    if key is not None:
-        conditions.append(f"target_service_key = {sql_text(key)}")
-    found = fetch(admin, " AND ".join(conditions) or "true")
+    found = fetch(admin, "true" if wanted is None else in_list("id", wanted))
     found.sort(key=lambda row: places.get(row["id"], 0))
     return [
         {

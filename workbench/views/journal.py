@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from workbench.sql import sql_text
+from workbench.clients import sql_text
 from workbench.views.clock import milliseconds
 from workbench.views.invocation_row import fetch, status
 from workbench.views.journal_entry import (
@@ -21,12 +21,12 @@ from workbench.views.journal_entry import (
 from workbench.views.table import print_table
 
 if TYPE_CHECKING:
-    from workbench.admin import Admin
+    from workbench.clients import Admin
 
 _EPOCH = "1970-01-01T00:00:00Z"
 
 # Under which numbers a command's results arrive; a notification has the first of the two.
-RESULT_NUMBERS = ("completion_id", "result_completion_id")
+_RESULT_NUMBERS = ("completion_id", "result_completion_id")
 
 
 def show_journal(admin: Admin, id: str) -> None:
@@ -67,7 +67,7 @@ def journal_rows(admin: Admin, id: str) -> list[dict[str, Any]]:
     failure, the callee's id for a call. The engine does not record an event that repeats the one
     before: events do not count the attempts.
     """
-    read = read_journal(admin, id)
+    read = _read_journal(admin, id)
     if read is None:
         return []
     created, entries, events = read
@@ -76,14 +76,14 @@ def journal_rows(admin: Admin, id: str) -> list[dict[str, Any]]:
         fields[number]: name_of(form, fields)
         for side, form, fields in parts
         if side == "Command"
-        for number in ("invocation_id_completion_id", *RESULT_NUMBERS)
+        for number in ("invocation_id_completion_id", *_RESULT_NUMBERS)
         if number in fields
     }
     arrived = {fields.get("completion_id") for side, _, fields in parts if side == "Notification"}
     rows: list[dict[str, Any]] = []
     for entry, (side, form, fields) in zip(entries, parts, strict=True):
         command = side == "Command"
-        awaited = [fields[number] for number in RESULT_NUMBERS if number in fields]
+        awaited = [fields[number] for number in _RESULT_NUMBERS if number in fields]
         rows.append(
             {
                 "index": entry["index"],
@@ -97,14 +97,14 @@ def journal_rows(admin: Admin, id: str) -> list[dict[str, Any]]:
             }
         )
         rows += [
-            event_row(event, created)
+            _event_row(event, created)
             for event in events
             if event["after_journal_entry_index"] == entry["index"]
         ]
     return rows
 
 
-def read_journal(
+def _read_journal(
     admin: Admin, id: str
 ) -> tuple[str, list[dict[str, Any]], list[dict[str, Any]]] | None:
     """When the invocation was created, its entries, its events; None where there is no journal."""
@@ -128,8 +128,8 @@ def read_journal(
     return created, entries, events
 
 
-def event_row(event: dict[str, Any], created: str) -> dict[str, Any]:
-    """An event of `read_journal` as a row of `journal_rows`."""
+def _event_row(event: dict[str, Any], created: str) -> dict[str, Any]:
+    """An event of `_read_journal` as a row of `journal_rows`."""
     said = json.loads(event["event_json"])
     # A pause by hand has no failure.
     failure = said.get("last_failure", {}) if event["event_type"] == "Paused" else said

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from workbench.short import compact_json
+from workbench.ids import compact_json
 from workbench.views.tree import target_name
 
 # Restate's built-in signals have numbers below 16; the others belong to awakeables.

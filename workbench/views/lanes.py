@@ -14,17 +14,17 @@ from workbench.views.invocation_row import fetch, in_list, status
 from workbench.views.table import print_table
 
 if TYPE_CHECKING:
-    from workbench.admin import Admin
+    from workbench.clients import Admin
 
 _COLUMNS = 40
 
 
-def show_lanes(admin: Admin, ids: Sequence[str], *, title: str | None = None) -> None:
+def show_lanes(admin: Admin, ids: Sequence[str]) -> None:
     """Print `lane_rows` with a bar each; the bar of one that is not over goes to the right edge."""
     rows = lane_rows(admin, ids)
     end = max([1, *(row["ended"] or row["began"] + 1 for row in rows)])
     print_table(
-        title or "At work, in milliseconds since the first was created",
+        "At work, in milliseconds since the first was created",
         [
             {
                 "#": number,

@@ -11,7 +11,7 @@ from workbench.views.table import print_table
 
 if TYPE_CHECKING:
     from workbench.model import Provider, ScriptedModel
-    from workbench.scripted_model.records import ModelRequest
+    from workbench.scripted_model.requests import ModelRequest
 
 
 def show_model_requests(model: ScriptedModel | Provider, prefix: str = "") -> None:

@@ -10,7 +10,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.notebook import get_ipython
+from workbench.ids import get_ipython
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

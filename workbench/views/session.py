@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.views.table import print_table
 
 if TYPE_CHECKING:
-    from workbench.ingress import Ingress
+    from workbench.clients import Ingress
 
 
 def show_turns(ingress: Ingress, session: str) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from workbench.sql import sql_text
+from workbench.clients import sql_text
 from workbench.views.journal_entry import decoded
 from workbench.views.table import print_table
 
 if TYPE_CHECKING:
-    from workbench.admin import Admin
+    from workbench.clients import Admin
 
 
 def show_state(admin: Admin, service: str, key: str) -> None:

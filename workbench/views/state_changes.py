@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
-from workbench.short import clipped, one_line
-from workbench.views.json_changes import changed_fields
+from workbench.ids import clipped, one_line
 from workbench.views.state import natural_order, state_rows
 from workbench.views.table import WIDTH, print_table
 
 if TYPE_CHECKING:
-    from workbench.admin import Admin
+    from workbench.clients import Admin
 
-__all__ = ["StateSnapshot", "show_state_changes", "state_change_rows", "state_of"]
+__all__ = ["show_state_changes", "state_change_rows", "state_of"]
 
-_KEY_WIDTH, _FIELD_WIDTH = 24, 20
+_KEY_WIDTH = 24
 _KEPT = 6  # of what two long values have in common, before where they part
 
 
@@ -41,32 +40,25 @@ def show_state_changes(before: StateSnapshot, after: StateSnapshot) -> None:
     same = [row["key"] for row in rows if row["mark"] == "="]
     changed = [row for row in rows if row["mark"] != "="]
     # What the table leaves for the last column.
-    room = WIDTH - 4
-    for name, most in (("key", _KEY_WIDTH), ("field", _FIELD_WIDTH)):
-        room -= max([len(name) + 2, *(min(len(row[name]), most) for row in changed)]) + 2
-    shown = [
-        {"": row["mark"], "key": row["key"], "field": row["field"], "value": _change(row, room)}
-        for row in changed
-    ]
+    room = WIDTH - 6 - max([5, *(min(len(row["key"]), _KEY_WIDTH) for row in changed)])
+    shown = [{"": row["mark"], "key": row["key"], "value": _change(row, room)} for row in changed]
     if same:
         folded = f"{len(same)} unchanged"
-        shown.append({"": "=", "key": folded, "field": "", "value": ", ".join(same)})
+        shown.append({"": "=", "key": folded, "value": ", ".join(same)})
     print_table(
         f"State of {after.service}/{after.key}: + new, - gone, ~ changed, = unchanged",
         shown,
-        widths={"key": _KEY_WIDTH, "field": _FIELD_WIDTH},
-        targets=["key", "field"],
+        widths={"key": _KEY_WIDTH},
+        targets=["key"],
     )
 
 
 def state_change_rows(before: StateSnapshot, after: StateSnapshot) -> list[dict[str, Any]]:
-    """Rows of `mark`, `key`, `field`, `before`, `after`, by key.
+    """Rows of `mark`, `key`, `before`, `after`, by key.
 
     `mark` is `+` for a key that is new, `-` for one that is gone, `=` for one that is unchanged,
-    `~` for one that is changed. Of JSON objects and lists, a row is a field that changed: `field`
-    names it (see `changed_fields`), and is empty where the row is about the whole value. `before`
-    and `after` are decoded, None for what was not there. Raises WorkbenchError for two snapshots
-    that are not of one object.
+    `~` for one that is changed. `before` and `after` are decoded, None for what was not there.
+    Raises WorkbenchError for two snapshots that are not of one object.
     """
     if (before.service, before.key) != (after.service, after.key):
         raise WorkbenchError(
@@ -75,15 +67,8 @@ def state_change_rows(before: StateSnapshot, after: StateSnapshot) -> list[dict[
     rows: list[dict[str, Any]] = []
     for key in sorted({*before.values, *after.values}, key=natural_order):
         old, new = before.values.get(key), after.values.get(key)
-        if old is None or new is None or old == new:
-            mark = "+" if old is None else "-" if new is None else "="
-            rows.append({"mark": mark, "key": key, "field": "", "before": old, "after": new})
-            continue
-        fields = changed_fields(old, new) or [("", old, new)]
-        rows += [
-            {"mark": "~", "key": key, "field": field, "before": left, "after": right}
-            for field, left, right in fields
-        ]
+        mark = "+" if old is None else "-" if new is None else "=" if old == new else "~"
+        rows.append({"mark": mark, "key": key, "before": old, "after": new})
     return rows
 
 

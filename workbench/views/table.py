@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from tabulate import tabulate
 
-from workbench.short import clipped, short_ids, without_middle
+from workbench.ids import clipped, short_ids, without_middle
 
 MAX_ROWS = 80
 WIDTH = 100  # what a notebook's output shows without scrolling sideways

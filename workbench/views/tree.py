@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.views.invocation_row import fetch, in_list, status
 
 if TYPE_CHECKING:
-    from workbench.admin import Admin
+    from workbench.clients import Admin
 
 # How a drawing names what is not an ordinary call.
 HOW = {"one-way": " (one-way)", "delayed": " (delayed)", "unknown": " (called or sent)"}

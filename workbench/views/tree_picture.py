@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench.short import clipped, short_ids, without_middle
+from workbench.ids import clipped, short_ids, without_middle
 from workbench.views.figure_style import BARS, INK, MARKS, PALE, filled, marker
 from workbench.views.picture import Picture, show_picture
 from workbench.views.sheet import CHARACTER, MONOSPACE, SHEET_WIDTH, Sheet
 from workbench.views.tree import HOW, tree_rows
-from workbench.views.tree_caption import tree_caption
 from workbench.views.tree_text import tree_lines
 
 if TYPE_CHECKING:
-    from workbench.admin import Admin
+    from workbench.clients import Admin
 
-__all__ = ["picture_of_tree", "show_tree", "tree_picture"]
+__all__ = ["picture_of_tree", "show_tree"]
 
 _MAX_ROWS = 40  # in the drawing
 _ROW, _STEP = 16.0, 22.0  # of the drawing, in points: the height of a row, a level's indent,
@@ -47,23 +46,13 @@ _NODES = {
 }
 
 
-def show_tree(admin: Admin, root_id: str, *, caption: str | None = None) -> None:
-    """Show the `tree_picture` of the tree below `root_id`."""
-    show_picture(tree_picture(admin, root_id, caption=caption))
+def show_tree(admin: Admin, root_id: str, *, caption: str) -> None:
+    """Show the tree below `root_id` as a picture, each invocation with its id and status."""
+    show_picture(picture_of_tree(tree_rows(admin, root_id), caption=caption))
 
 
-def tree_picture(admin: Admin, root_id: str, *, caption: str | None = None) -> Picture:
-    """The tree below `root_id`, each invocation with its id and status.
-
-    `caption` stands in place of the one that is made of the rows.
-    """
-    return picture_of_tree(tree_rows(admin, root_id), caption=caption)
-
-
-def picture_of_tree(rows: Sequence[dict[str, Any]], *, caption: str | None = None) -> Picture:
+def picture_of_tree(rows: Sequence[dict[str, Any]], *, caption: str) -> Picture:
     """Rows of `tree_rows` as a picture; of more than forty, the first are drawn."""
-    if caption is None:
-        caption = tree_caption(rows)
     return Picture(png=_drawn(rows, caption), text="\n".join(tree_lines(rows)), caption=caption)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from workbench.short import short_ids, without_middle
+from workbench.ids import short_ids, without_middle
 from workbench.views.tree import label
 
 __all__ = ["tree_lines"]

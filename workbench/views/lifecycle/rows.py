@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.sql import sql_text
+from workbench.clients import sql_text
 from workbench.views.clock import milliseconds
 from workbench.views.invocation_row import status
 from workbench.views.journal import journal_rows
 
 if TYPE_CHECKING:
-    from workbench.admin import Admin
+    from workbench.clients import Admin
 
 __all__ = ["lifecycle_rows"]
 

@@ -6,48 +6,39 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench.short import clipped, short_ids
-from workbench.sql import sql_text
+from workbench.clients import sql_text
+from workbench.ids import clipped, short_ids
 from workbench.views.figure_style import PALE
 from workbench.views.invocation_row import fetch
 from workbench.views.lifecycle.diagram import DIAGRAM_HEIGHT, draw_badge, draw_diagram
 from workbench.views.lifecycle.rows import lifecycle_rows
 from workbench.views.picture import Picture, show_picture
 from workbench.views.sheet import Sheet
-from workbench.views.tree_caption import joined
 
 if TYPE_CHECKING:
-    from workbench.admin import Admin
+    from workbench.clients import Admin
 
-__all__ = ["lifecycle_picture", "picture_of_lifecycle", "show_lifecycle"]
+__all__ = ["picture_of_lifecycle", "show_lifecycle"]
 
 _MAX_STEPS = 12  # of which the first are left out, when there are more
 _LINE = 14.0
 _COLUMNS = 100
 
 
-def show_lifecycle(admin: Admin, id: str, *, caption: str | None = None) -> None:
-    """Show the `lifecycle_picture` of invocation `id`."""
-    show_picture(lifecycle_picture(admin, id, caption=caption))
-
-
-def lifecycle_picture(admin: Admin, id: str, *, caption: str | None = None) -> Picture:
-    """Which statuses invocation `id` went through, and when, on the map of all statuses.
+def show_lifecycle(admin: Admin, id: str) -> None:
+    """Show which statuses invocation `id` went through, and when, on the map of all statuses.
 
     Suspensions that are over leave nothing and are not shown, nor are attempts that failed as the
-    one before: see `lifecycle_rows`. `caption` stands in place of the one that is made of the rows.
+    one before: see `lifecycle_rows`.
     """
     found = fetch(admin, f"id = {sql_text(id)}")
     what = f"{found[0]['target']} {id}" if found else id
-    return picture_of_lifecycle(lifecycle_rows(admin, id), what, caption=caption)
+    show_picture(picture_of_lifecycle(lifecycle_rows(admin, id), what))
 
 
-def picture_of_lifecycle(
-    rows: Sequence[dict[str, Any]], what: str, *, caption: str | None = None
-) -> Picture:
+def picture_of_lifecycle(rows: Sequence[dict[str, Any]], what: str) -> Picture:
     """Rows of `lifecycle_rows` as a picture; `what` names the invocation: its target and id."""
-    if caption is None:
-        caption = _caption(rows, what)
+    caption = _caption(rows, what)
     timed = [{**row, "time": _time(row)} for row in rows]
     return Picture(png=_drawn(timed, what, caption), text=_text(timed, what), caption=caption)
 
@@ -98,7 +89,7 @@ def _caption(rows: Sequence[dict[str, Any]], what: str) -> str:
     statuses = ("scheduled", "pending", "backing-off", "paused")
     were = [_were(rows, status) for status in statuses if status != end]
     if any(were):
-        said.append(f"It was {joined([part for part in were if part])}.")
+        said.append(f"It was {_joined([part for part in were if part])}.")
     return " ".join([*said, "Suspensions that are over leave no trace and are not shown."])
 
 
@@ -108,4 +99,9 @@ def _were(rows: Sequence[dict[str, Any]], status: str) -> str:
     if not times:
         return ""
     often = {1: "", 2: " twice"}.get(len(times), f" {len(times)} times")
-    return f"{status}{often} (from {joined(times)})"
+    return f"{status}{often} (from {_joined(times)})"
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.short import short_ids
+from workbench.ids import short_ids
 from workbench.views.timeline.spans import Lane, without_bookkeeping
 
 _ONE_WAY = {"one-way": " (one-way)", "delayed": " (delayed)", "unknown": " (called or sent)"}
@@ -55,11 +55,9 @@ class DrawnTree:
         return f"{self.left_out} bookkeeping {calls} not shown" if self.left_out else ""
 
 
-def drawn_tree(lanes: Sequence[Lane], *, whole: bool, title: str = "") -> DrawnTree:
-    """The lanes of a tree, those that keep the books only if `whole`; `title` goes ahead of what is
-    said of the root.
-    """
-    kept = list(lanes) if whole else without_bookkeeping(lanes)
+def drawn_tree(lanes: Sequence[Lane], *, title: str = "") -> DrawnTree:
+    """The lanes of a tree but for the bookkeeping; `title` goes ahead of the root's name."""
+    kept = without_bookkeeping(lanes)
     names = {lane.id: lane.name for lane in kept}
     labels = {lane.id: _short(lane, names.get(lane.parent or "", "")) for lane in kept}
     often = Counter(labels.values())

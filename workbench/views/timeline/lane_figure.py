@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from workbench.short import without_middle
+from workbench.ids import without_middle
 from workbench.views.figure_style import FONT_SIZE, INK, PALE, draw_bar, draw_mark
 from workbench.views.timeline.drawn_tree import DrawnLane
 from workbench.views.timeline.lifeline import Span

@@ -14,7 +14,6 @@ from workbench.views.invocation_row import fetch, in_list
 from workbench.views.journal_entry import entry_parts, name_of
 from workbench.views.picture import Picture, as_png, show_picture
 from workbench.views.table import print_table
-from workbench.views.timeline.caption import timeline_caption
 from workbench.views.timeline.drawn_tree import drawn_tree
 from workbench.views.timeline.figure import timeline_figure
 from workbench.views.timeline.spans import lane_trees
@@ -22,7 +21,7 @@ from workbench.views.timeline.text import timeline_text
 from workbench.views.tree import tree_rows
 
 if TYPE_CHECKING:
-    from workbench.admin import Admin
+    from workbench.clients import Admin
 
 _CANCEL = "Signal cancel"
 
@@ -30,8 +29,7 @@ _CANCEL = "Signal cancel"
 def show_timeline(
     admin: Admin,
     *roots: str,
-    whole: bool = False,
-    caption: str | None = None,
+    caption: str,
     titles: Sequence[str] | None = None,
     between: tuple[int, int] | None = None,
     cleanup: bool = False,
@@ -39,11 +37,7 @@ def show_timeline(
     """Show the `timeline_picture` of one tree or several; with `cleanup`, also print the
     `cleanup_rows` of those where anything was cancelled.
     """
-    show_picture(
-        timeline_picture(
-            admin, *roots, whole=whole, caption=caption, titles=titles, between=between
-        )
-    )
+    show_picture(timeline_picture(admin, *roots, caption=caption, titles=titles, between=between))
     for root in roots if cleanup else ():
         if rows := cleanup_rows(admin, root):
             print_table(
@@ -58,15 +52,14 @@ def show_timeline(
 def timeline_picture(
     admin: Admin,
     *roots: str,
-    whole: bool = False,
-    caption: str | None = None,
+    caption: str,
     titles: Sequence[str] | None = None,
     between: tuple[int, int] | None = None,
 ) -> Picture:
     """The trees below `roots`, below each other on one axis of time.
 
     The time is that since the first of the roots was created. Calls that only keep the books, such
-    as `UsageMeter/record`, are left out unless `whole`. A title of `titles`, one for each root,
+    as `UsageMeter/record`, are left out. A title of `titles`, one for each root,
     goes ahead of what is said of the root. With `between`, two moments of the axis, only what
     happened between them is drawn: the few milliseconds in which a cancel spreads are lost in a
     long picture. `lifeline.py` says what the engine does not record, and so is not drawn.
@@ -75,12 +68,11 @@ def timeline_picture(
         raise ValueError("one root or more, and as many titles")
     lanes = lane_trees(admin, roots)
     trees = [
-        drawn_tree(tree, whole=whole, title=title)
+        drawn_tree(tree, title=title)
         for tree, title in zip(lanes, titles or [""] * len(roots), strict=True)
     ]
-    said = caption or timeline_caption(lanes)
-    png = as_png(timeline_figure(trees, said, between), cut=False)
-    return Picture(png, timeline_text(trees, between), said)
+    png = as_png(timeline_figure(trees, caption, between), cut=False)
+    return Picture(png, timeline_text(trees, between), caption)
 
 
 def timeline_rows(admin: Admin, root_id: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from workbench.views.timeline.lifeline import Entry, Life, Record, life_of
 from workbench.views.tree import target_name, tree_rows
 
 if TYPE_CHECKING:
-    from workbench.admin import Admin
+    from workbench.clients import Admin
 
 # What a task does for the books, once for every model call.
 _BOOKKEEPING = {"UsageMeter/record"}

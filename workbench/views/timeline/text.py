@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from workbench.short import clipped, without_middle
+from workbench.ids import clipped, without_middle
 from workbench.views.figure_style import BARS, MARKS, legend_line
 from workbench.views.table import WIDTH
 from workbench.views.timeline.drawn_tree import DrawnLane, DrawnTree, kinds_in, last_moment

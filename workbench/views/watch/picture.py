@@ -10,7 +10,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from workbench.short import without_middle
+from workbench.ids import without_middle
 from workbench.views.figure_style import FONT_SIZE, INK, MARKS, PALE, WIDTH_INCHES, draw_mark
 from workbench.views.picture import Picture, as_png
 from workbench.views.tree_text import tree_lines

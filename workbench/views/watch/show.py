@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from workbench.notebook import someone_looks
-from workbench.short import short_ids
+from workbench.clients import WaitTimeout
+from workbench.ids import short_ids
+from workbench.lesson import is_interactive
 from workbench.views.picture import show_picture
 from workbench.views.watch.picture import caption_of, tree_picture
 from workbench.views.watch.text import as_text
 from workbench.views.watch.tree_watch import TreeState, TreeWatch
-from workbench.waiting import WaitTimeout
 
 if TYPE_CHECKING:
-    from workbench.admin import Admin
+    from workbench.clients import Admin
     from workbench.model import Provider, ScriptedModel
 
 _PAUSE = 0.2
@@ -77,7 +77,7 @@ class _Output:
     """One output, which changes in place where somebody sees it change."""
 
     def __init__(self) -> None:
-        self._live = someone_looks()
+        self._live = is_interactive()
         self._handle: Any = None
         self._shown: str | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.short import without_middle
+from workbench.ids import without_middle
 from workbench.views.tree_text import tree_lines
 from workbench.views.watch.tree_watch import ModelCall, TreeState
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from workbench.scripted_model.records import ModelRequest
-from workbench.sql import sql_text
+from workbench.clients import sql_text
+from workbench.scripted_model.requests import ModelRequest
 from workbench.views.clock import instant
 from workbench.views.journal_entry import decoded, entry_parts
 from workbench.views.model_requests import in_order
 from workbench.views.tree import tree_rows
 
 if TYPE_CHECKING:
-    from workbench.admin import Admin
+    from workbench.clients import Admin
     from workbench.model import Provider, ScriptedModel
 
 _OVER = ("completed", "no record")

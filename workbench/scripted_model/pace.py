@@ -6,12 +6,20 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Receive
 
-from workbench.scripted_model.settings import Settings
-
-# Rounds of the event loop from the closing of a socket to the end of whoever waits for it.
+# Rounds of the event loop from the closing of a socket to the end of the task that waits for it.
 _ROUNDS = 4
+
+
+class Settings(BaseModel):
+    """How fast the model answers. A change takes effect with the next token of every stream."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
+
+    tokens_per_second: float = Field(default=250.0, gt=0)
+    first_token_seconds: float = Field(default=0.05, ge=0)
 
 
 async def disconnected(receive: Receive) -> None:
