@@ -13,7 +13,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from tests.own_home import forget_real_provider
 from tests.stack import Stack
-from workbench.home import REPOSITORY, as_home
+from workbench.state_dir import REPOSITORY, use_state_dir
 from workbench.stop_all import stop_all
 
 forget_real_provider()  # also in what the tests start
@@ -23,7 +23,7 @@ set_hypothesis_home_dir(REPOSITORY / ".workbench" / "hypothesis")
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The server, the model and the agent that most tests share."""
-    with as_home(tmp_path_factory.mktemp("home")):
+    with use_state_dir(tmp_path_factory.mktemp("home")):
         try:
             # Three attempts, so that tests that wait for a pause do not wait for long.
             yield Stack.start(max_attempts=3)
@@ -34,7 +34,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 def own_stack(tmp_path: Path) -> Iterator[Stack]:
     """A stack for one test that kills parts of it."""
-    with as_home(tmp_path):
+    with use_state_dir(tmp_path):
         try:
             yield Stack.start()
         finally:

@@ -23,9 +23,9 @@ from workbench import (
     wait_until,
 )
 from workbench.agent_process import _environment, _port
-from workbench.home import REPOSITORY, home
 from workbench.ingress import IngressError
-from workbench.model import ModelRequest
+from workbench.model_client import ModelRequest
+from workbench.state_dir import REPOSITORY, state_dir
 
 # Tokens per second: slow enough to interrupt in the middle of an answer, and as fast as can be when
 # there is nothing to do but wait.
@@ -51,7 +51,7 @@ class OtherAgent(AgentProcess):
         cls, work: str, restate: Restate, model: Any, *, name: str = "agent", **env: str
     ) -> OtherAgent:
         port = _port(name, restate)
-        env = {"HOLDS": str(home()), **env}
+        env = {"HOLDS": str(state_dir()), **env}
         agent = cls(name, restate, port, _environment(restate, model, port, env))
         agent.work = work
         agent.start()
@@ -82,7 +82,7 @@ class Stack:
     agent: AgentProcess
     admin: Admin
     ingress: Ingress
-    holds: Path = field(default_factory=home)
+    holds: Path = field(default_factory=state_dir)
     """The folder of the holds of its sessions."""
 
     @staticmethod

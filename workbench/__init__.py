@@ -12,13 +12,13 @@ Everything that is started stays, for the next notebook to find, until `wb.stop_
 
 from workbench.admin import Admin, AdminError
 from workbench.agent_process import AgentProcess, start_agent
-from workbench.errors import WorkbenchError
 from workbench.ingress import Ingress, IngressError
-from workbench.model import ModelRequest, Provider, ScriptedModel, start_model
+from workbench.model_client import ModelRequest, Provider, ScriptedModel, start_model
 from workbench.new_key import new_key
 from workbench.restate import Restate, start_restate
-from workbench.serve_here import Served, serve_here
+from workbench.serve import Served, serve_here
 from workbench.show_source import show_source
+from workbench.state_dir import WorkbenchError
 from workbench.stop_all import stop_all
 from workbench.views import (
     cleanup_rows,

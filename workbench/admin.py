@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from workbench.echoed_http import EchoedHttp, parsed
-from workbench.errors import WorkbenchError
 from workbench.id_labels import labels
 from workbench.short import one_line, short_ids
 from workbench.sql import sql_text
+from workbench.state_dir import WorkbenchError
 from workbench.wait_for_status import wait_for_status
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from workbench.errors import WorkbenchError
 from workbench.short import clipped, compact_json, one_line, short_ids
+from workbench.state_dir import WorkbenchError
 
 CONNECT_SECONDS = 2.0
 _BODY_WIDTH = 90

@@ -9,9 +9,9 @@ from urllib.parse import quote
 import httpx
 
 from workbench.echoed_http import EchoedHttp, parsed
-from workbench.errors import WorkbenchError
 from workbench.id_labels import labels
 from workbench.short import short_ids
+from workbench.state_dir import WorkbenchError
 
 if TYPE_CHECKING:
     from workbench.restate import Restate

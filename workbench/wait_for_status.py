@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from workbench.errors import WorkbenchError
 from workbench.short import compact_json, short_ids
 from workbench.sql import sql_text
+from workbench.state_dir import WorkbenchError
 from workbench.waiting import WaitTimeout, wait_until
 
 # Every status that sys_invocation knows (Restate 1.7); there is none for "cancelled" or "killed".

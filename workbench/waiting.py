@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from workbench.errors import WorkbenchError
 from workbench.short import clipped
+from workbench.state_dir import WorkbenchError
 
 T = TypeVar("T")
 

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tests.stack import Stack
 from workbench import Admin, Ingress, ScriptedModel, start_agent, start_model, start_restate
-from workbench.home import as_home
-from workbench.restate.identity import private_key_file, public_key
+from workbench.restate.docker import private_key_file, public_key
+from workbench.state_dir import use_state_dir
 from workbench.stop_all import stop_all
 
 _VARIABLE = "RESTATE_WORKER__INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE"
@@ -36,7 +36,7 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def signed(key_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose Restate signs and whose agent checks."""
-    with as_home(tmp_path_factory.mktemp("home")), pytest.MonkeyPatch.context() as patch:
+    with use_state_dir(tmp_path_factory.mktemp("home")), pytest.MonkeyPatch.context() as patch:
         patch.setenv(_VARIABLE, str(key_file))
         try:
             restate = replace(start_restate("embedded"), identity_keys=(public_key(key_file),))

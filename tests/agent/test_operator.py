@@ -9,7 +9,7 @@ import pytest
 from tests.stack import IngressError, OtherAgent, Stack
 from workbench import wait_until
 from workbench.admin import AdminError
-from workbench.home import as_home
+from workbench.state_dir import use_state_dir
 from workbench.stop_all import stop_all
 
 
@@ -80,7 +80,7 @@ def test_a_false_report_closes_nothing(held: Stack) -> None:
 def test_more_sessions_at_work_than_slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server works on 8 invocations of a partition at a time, and who waits is none of them."""
     monkeypatch.setenv("RESTATE_WORKER__INVOKER__CONCURRENT_INVOCATIONS_LIMIT", "8")
-    with as_home(tmp_path):
+    with use_state_dir(tmp_path):
         try:
             _more_sessions_than_slots(Stack.start())
         finally:

@@ -10,8 +10,8 @@ import pytest
 from tests.agent import small_model
 from tests.stack import Session, Stack
 from workbench import Admin, Ingress, process, start_agent, start_restate, wait_until
-from workbench.home import REPOSITORY, as_home
-from workbench.ports import free_port
+from workbench.loopback import free_port
+from workbench.state_dir import REPOSITORY, use_state_dir
 from workbench.stop_all import stop_all
 
 pytestmark = [
@@ -44,7 +44,7 @@ class SmallModel:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with as_home(tmp_path_factory.mktemp("home")):
+    with use_state_dir(tmp_path_factory.mktemp("home")):
         try:
             port = free_port()
             model = SmallModel(port)

@@ -15,8 +15,8 @@ import httpx
 
 from tests.stack import Stack
 from workbench import ScriptedModel, wait_until
-from workbench.errors import WorkbenchError
-from workbench.model import ModelRequest
+from workbench.model_client import ModelRequest
+from workbench.state_dir import WorkbenchError
 
 _POLL = 0.02
 _PATIENCE = 120.0  # longer than any queue of a run takes

@@ -12,8 +12,8 @@ from tests.benchmark.figures import conditions, markdown
 from tests.benchmark.interruptions import Pattern, Run, run
 from tests.stack import Stack
 from workbench import process
-from workbench.home import REPOSITORY
-from workbench.ports import free_port
+from workbench.loopback import free_port
+from workbench.state_dir import REPOSITORY
 
 _FIRST_TOKEN_SECONDS = 0.02
 

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from tests.browser.lab import Lab
-from workbench.home import REPOSITORY
+from workbench.state_dir import REPOSITORY
 from workbench.waiting import wait_until
 
 LESSONS = sorted(path.stem for path in (REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))

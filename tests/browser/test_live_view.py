@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from tests.browser.lab import Lab
-from workbench.home import REPOSITORY
+from workbench.state_dir import REPOSITORY
 from workbench.waiting import wait_until
 
 PICTURES = REPOSITORY / "build" / "browser"

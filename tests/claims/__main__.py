@@ -21,8 +21,7 @@ from tests.claims.progress import Progress
 from tests.claims.table import complaint, is_unexpected, show_list, show_results, summary
 from tests.own_home import own_home
 from workbench.command import run_command
-from workbench.errors import WorkbenchError
-from workbench.home import home
+from workbench.state_dir import WorkbenchError, state_dir
 
 _WIDTH = 150  # where no terminal says how wide it is
 
@@ -49,7 +48,7 @@ def main(arguments: list[str]) -> int:
 
 def _run(chosen: argparse.Namespace, claims: list[Claim], console: Console, command: str) -> int:
     wanted = columns(chosen.restate, chosen.sdk)
-    kept = home() / "logs" / "claims"
+    kept = state_dir() / "logs" / "claims"
     with own_home("claims-") as folder:
         try:
             envs = {column: column.prepare(console.print) for column in wanted}

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.claims.run_probes import SERVER
-from workbench.errors import WorkbenchError
-from workbench.home import REPOSITORY
 from workbench.restate import VERSION, install_server
+from workbench.state_dir import REPOSITORY, WorkbenchError
 
 PINNED_SDK = importlib.metadata.version("restate-sdk")
 

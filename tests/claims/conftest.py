@@ -13,8 +13,7 @@ from tests.claims.lab import Lab
 from tests.claims.probe import NotThere, Observation, as_recorded, is_missing, not_as_recorded
 from tests.claims.run_probes import OBSERVED, SERVER
 from tests.stack import Stack
-from workbench.errors import WorkbenchError
-from workbench.home import as_home
+from workbench.state_dir import WorkbenchError, use_state_dir
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -53,7 +52,7 @@ def pattern(lab: Lab) -> Stack:
 
     The agent uses what is new in the SDK, and may not start with an older one.
     """
-    with as_home(lab.home):
+    with use_state_dir(lab.home):
         try:
             return Stack.start(max_attempts=3)
         except WorkbenchError as error:

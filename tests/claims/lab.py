@@ -21,8 +21,8 @@ from workbench import (
     tree_rows,
     wait_until,
 )
-from workbench.home import as_home
 from workbench.sql import sql_text
+from workbench.state_dir import use_state_dir
 from workbench.stop_all import stop_all
 
 _Service = sdk.Service | sdk.VirtualObject
@@ -54,13 +54,13 @@ class Lab:
 
         The home is that of the process only while something is started or ended.
         """
-        with as_home(home):
+        with use_state_dir(home):
             restate = start_restate("embedded", version=version, progress=_silent)
         try:
             with Admin(restate, echo=_silent) as admin, Ingress(restate, echo=_silent) as ingress:
                 yield Lab(home, version, restate, admin, ingress)
         finally:
-            with as_home(home):
+            with use_state_dir(home):
                 stop_all()
 
     @contextmanager

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 from tests.claims.claim import Claim
 from tests.claims.column import Column
-from workbench.errors import WorkbenchError
-from workbench.home import REPOSITORY, logs
+from workbench.state_dir import REPOSITORY, WorkbenchError, logs
 
 _GRACE_SECONDS = 20.0
 

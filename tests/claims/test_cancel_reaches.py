@@ -17,7 +17,7 @@ from tests.claims.diary import Diary
 from tests.claims.lab import CANCELLED, KILLED, Lab
 from tests.claims.probe import Observation, holds_if, probe
 from workbench import AdminError, new_key, serve_here, start_restate, wait_until
-from workbench.home import as_home
+from workbench.state_dir import use_state_dir
 
 T = TypeVar("T")
 
@@ -175,7 +175,7 @@ def test_server_crash(tmp_path: Path, lab: Lab) -> Observation:
     with Lab.started(tmp_path, lab.version) as own, with_code_away(own) as (id, port):
         own.admin.cancel(id)
         own.restate.kill()
-        with as_home(tmp_path):
+        with use_state_dir(tmp_path):
             start_restate("embedded", version=lab.version)
         signals = patiently(lambda: own.cancels(id))
         with serve_here(away, port=port):

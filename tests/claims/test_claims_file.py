@@ -10,7 +10,7 @@ import pytest
 
 from tests.claims.claim import FILE, ClaimsError, find_claim, load_claims
 from tests.claims.markdown import BEGIN, END
-from workbench.home import REPOSITORY
+from workbench.state_dir import REPOSITORY
 
 HERE = Path(__file__).parent
 

@@ -18,7 +18,7 @@ from tests.claims.lab import Lab
 from tests.claims.otlp import OtlpReceiver
 from tests.claims.probe import NotThere, Observation, holds_if, probe
 from workbench import WaitTimeout, new_key, wait_until
-from workbench.restate.embedded import EmbeddedRestate
+from workbench.restate import EmbeddedRestate
 
 NAME = "restate.invocation.id"
 

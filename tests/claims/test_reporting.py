@@ -21,8 +21,8 @@ from tests.claims.matrix import folded, not_seen, rows, show_matrix
 from tests.claims.probe import NotThere, Observation, as_recorded, holds_if, is_missing
 from tests.claims.table import complaint, is_unexpected, show_results, summary
 from workbench import AdminError
-from workbench.home import REPOSITORY
 from workbench.restate import VERSION
+from workbench.state_dir import REPOSITORY
 
 CLAIM = Claim(
     id="kill-spares-one-way-calls",

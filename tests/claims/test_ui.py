@@ -20,8 +20,8 @@ from tests.claims.lab import Lab
 from tests.claims.probe import Observation, holds_if, probe
 from tests.stack import Stack
 from workbench import WaitTimeout, process, wait_until
-from workbench.home import as_home
 from workbench.restate import VERSION, install_server
+from workbench.state_dir import use_state_dir
 
 _STATUS = re.compile(r"^(\w+)$(?=\n\s*[\d.]+\w* ago)", re.MULTILINE)
 
@@ -144,7 +144,7 @@ def test_port(tmp_path: Path, lab: Lab) -> Observation:
             return False
         return answer.status_code == 200 and "html" in answer.headers["content-type"]
 
-    with as_home(tmp_path):
+    with use_state_dir(tmp_path):
         server = process.start("restate-defaults", command, env=env)
     try:
         with suppress(WaitTimeout):

@@ -13,7 +13,7 @@ from tests.machine.conversation import ATTEMPTS, Conversation
 from tests.machine.machine import SessionMachine
 from tests.machine.naive_agent import serve_instead
 from tests.stack import Stack
-from workbench.home import as_home
+from workbench.state_dir import use_state_dir
 from workbench.stop_all import stop_all
 
 # The same examples each time; or, with MACHINE_EXAMPLES=200 in the environment, that many other
@@ -36,7 +36,7 @@ _SETTINGS = settings(
 @pytest.fixture
 def machines_stack(tmp_path: Path) -> Iterator[Stack]:
     """A stack for all examples of a machine."""
-    with as_home(tmp_path):
+    with use_state_dir(tmp_path):
         try:
             Conversation.stack = Stack.start(max_attempts=ATTEMPTS)
             yield Conversation.stack

@@ -19,14 +19,14 @@ from tests.stress.harness import AGENT_ENV, stress
 from tests.stress.progress import ProgressLine
 from tests.stress.report import show_report
 from workbench.command import run_command
-from workbench.home import home
+from workbench.state_dir import state_dir
 
 
 def main(arguments: list[str]) -> int:
     """Run it; 1 is a violation, or no way to run, and 130 Ctrl-C."""
     chosen = _parser().parse_args(arguments)
     print(f"Seed {chosen.seed}", flush=True)
-    logs = home() / "logs"
+    logs = state_dir() / "logs"
     return run_command(lambda: _run(chosen, logs))
 
 

@@ -16,8 +16,8 @@ from tests.stress.ledger import Ledger, Sent, Stopped
 from tests.stress.operate import Operator
 from tests.stress.script import PROGRAMS, Draft, Operate, Read, Say, SteerLate, Stop, Wait, actions
 from workbench import Ingress
-from workbench.errors import WorkbenchError
 from workbench.ingress import IngressError
+from workbench.state_dir import WorkbenchError
 
 # How long a user waits for an answer, all repetitions taken together, before it is given up as
 # lost: longer than anything that the agent or the server may need to come back.

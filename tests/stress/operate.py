@@ -7,7 +7,7 @@ from tests.stress.clock import now
 from tests.stress.ledger import Deed
 from tests.stress.script import Operate
 from workbench import AdminError
-from workbench.errors import WorkbenchError
+from workbench.state_dir import WorkbenchError
 
 _ROW = "SELECT id, target, invoked_by_id FROM sys_invocation WHERE status != 'completed' AND "
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from tests.stack import Stack
 from tests.stress.clock import now
 from tests.stress.model_log import ModelLog
-from workbench.errors import WorkbenchError
+from workbench.state_dir import WorkbenchError
 
 T = TypeVar("T")
 

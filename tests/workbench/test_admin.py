@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from workbench.admin import Admin, AdminError
-from workbench.errors import WorkbenchError
 from workbench.ingress import Ingress
 from workbench.restate import Restate
 from workbench.short import short_ids
+from workbench.state_dir import WorkbenchError
 from workbench.waiting import WaitTimeout, wait_until
 
 # Well formed, and of no invocation.

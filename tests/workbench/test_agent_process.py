@@ -14,10 +14,10 @@ import httpx
 import psutil
 import pytest
 
-from workbench import home, process
+from workbench import process
 from workbench.agent_process import AgentProcess, start_agent
-from workbench.errors import WorkbenchError
 from workbench.restate import Restate
+from workbench.state_dir import REPOSITORY, WorkbenchError
 from workbench.stop_all import stop_all
 
 
@@ -95,7 +95,7 @@ def test_it_outlives_its_kernel_and_ends_when_told_to() -> None:
     )
     said = subprocess.run(
         [sys.executable, "-c", kernel],
-        cwd=home.REPOSITORY,
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=True,

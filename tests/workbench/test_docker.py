@@ -15,12 +15,10 @@ import httpx
 import pytest
 import restate as sdk
 
-from workbench import home
-from workbench.errors import WorkbenchError
 from workbench.restate import VERSION, Restate, start_restate
-from workbench.restate.engine import Engine, docker, find_engine
-from workbench.restate.identity import public_key
-from workbench.serve_here import serve_here
+from workbench.restate.docker import Engine, docker, find_engine, public_key
+from workbench.serve import serve_here
+from workbench.state_dir import REPOSITORY, WorkbenchError, state_dir
 from workbench.stop_all import stop_all
 
 echo = sdk.Service("EchoFromDocker")
@@ -53,7 +51,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         if not has_bridge():
             patch.setenv("COMPOSE_FILE", "docker-compose.yml:tests/compose.host.yml")
         before = volumes()
-        yield home.home()
+        yield state_dir()
         stop_all()
         for volume in volumes() - before:
             docker("volume", "rm", volume)
@@ -173,13 +171,13 @@ def test_ports_are_published_on_loopback_only(monkeypatch: pytest.MonkeyPatch) -
     assert isinstance(ENGINE, Engine)
     config = subprocess.run(
         [*ENGINE.compose, "config"],
-        cwd=home.REPOSITORY,
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=True,
     ).stdout
     assert VERSION in config
-    ports = (home.REPOSITORY / "docker-compose.override.yml").read_text()
+    ports = (REPOSITORY / "docker-compose.override.yml").read_text()
     published = re.findall(r"- (.*):\d+$", ports, re.MULTILINE)
     assert len(published) == 2
     assert all(address.startswith("127.0.0.1:") for address in published)

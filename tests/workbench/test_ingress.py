@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from workbench.admin import Admin
-from workbench.errors import WorkbenchError
 from workbench.ingress import Ingress, IngressError
+from workbench.state_dir import WorkbenchError
 
 
 def test_a_call_returns_the_result_and_keeps_the_id(

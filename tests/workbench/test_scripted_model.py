@@ -21,9 +21,9 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from workbench import process
-from workbench.errors import WorkbenchError
-from workbench.model import ModelRequest, Provider, ScriptedModel, start_model
+from workbench.model_client import ModelRequest, Provider, ScriptedModel, start_model
 from workbench.scripted_model import tokens
+from workbench.state_dir import WorkbenchError
 from workbench.waiting import wait_until
 
 pytestmark = pytest.mark.anyio

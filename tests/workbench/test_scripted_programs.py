@@ -15,7 +15,7 @@ import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from openai.types.chat import ChatCompletionMessageParam
 
-from workbench.model import ScriptedModel, start_model
+from workbench.model_client import ScriptedModel, start_model
 from workbench.scripted_model import catalog, tokens
 from workbench.scripted_model.catalog import GREETER, PROGRAMS, Program
 

@@ -11,10 +11,10 @@ import httpx
 import pytest
 import restate as sdk
 
-from workbench import home, ports
-from workbench.errors import WorkbenchError
+from workbench import loopback
 from workbench.restate import Restate, start_restate
-from workbench.serve_here import serve_here
+from workbench.serve import serve_here
+from workbench.state_dir import REPOSITORY, WorkbenchError
 from workbench.stop_all import stop_all
 from workbench.waiting import wait_until
 
@@ -53,7 +53,7 @@ def test_a_synchronous_call_from_the_same_kernel_is_answered(server: Restate) ->
         register(server, served.uri)
         assert greet(server) == "Hello you"
         assert str(served) == f"Greeter · {served.uri} · served from this kernel"
-    assert ports.is_free(served.port)
+    assert loopback.is_free(served.port)
     served.stop()  # nothing happens the second time
 
 
@@ -130,12 +130,12 @@ def test_no_thread_is_left_behind() -> None:
 def test_a_port_of_another_program() -> None:
     with serve_here(greeter("Hello")) as served:
         kernel = (
-            "import restate; from workbench.serve_here import serve_here;"
+            "import restate; from workbench.serve import serve_here;"
             f"serve_here(restate.Service('Other'), port={served.port})"
         )
         other = subprocess.run(
             [sys.executable, "-c", kernel],
-            cwd=home.REPOSITORY,
+            cwd=REPOSITORY,
             capture_output=True,
             text=True,
             check=False,
@@ -146,19 +146,19 @@ def test_a_port_of_another_program() -> None:
 
 def test_the_kernel_ends_while_it_serves() -> None:
     kernel = (
-        "import restate; from workbench.serve_here import serve_here;"
+        "import restate; from workbench.serve import serve_here;"
         "print(serve_here(restate.Service('Other')).port)"
     )
     other = subprocess.run(
         [sys.executable, "-X", "dev", "-c", kernel],
-        cwd=home.REPOSITORY,
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=True,
         timeout=20,
     )
     assert other.stderr == ""
-    assert ports.is_free(int(other.stdout))
+    assert loopback.is_free(int(other.stdout))
 
 
 def test_a_handler_that_blocks_is_named(server: Restate) -> None:
@@ -203,7 +203,7 @@ print(asyncio.run(cell()))
 """
     other = subprocess.run(
         [sys.executable, "-c", kernel],
-        cwd=home.REPOSITORY,
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=False,

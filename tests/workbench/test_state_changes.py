@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from workbench.admin import Admin
-from workbench.errors import WorkbenchError
 from workbench.ingress import Ingress
+from workbench.state_dir import WorkbenchError
 from workbench.views import show_state_changes, state_change_rows, state_of
 from workbench.views.json_changes import changed_fields
 from workbench.views.state_changes import StateSnapshot

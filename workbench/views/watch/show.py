@@ -15,7 +15,7 @@ from workbench.waiting import WaitTimeout
 
 if TYPE_CHECKING:
     from workbench.admin import Admin
-    from workbench.model import Provider, ScriptedModel
+    from workbench.model_client import Provider, ScriptedModel
 
 _PAUSE = 0.2
 
