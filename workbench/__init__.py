@@ -8,13 +8,21 @@
     admin, ingress = wb.Admin(restate), wb.Ingress(restate)
 
 Everything that is started stays, for the next notebook to find, until `wb.stop_all()`.
+
+The import itself changes two things: requests of this process to this machine go through no proxy,
+and in a notebook's kernel `asyncio.run` works in a cell as it does in a script.
 """
+
+import asyncio
+import os
 
 from workbench.admin import Admin, AdminError
 from workbench.agent_process import AgentProcess, start_agent
 from workbench.ingress import Ingress, IngressError
+from workbench.loopback import no_proxy
 from workbench.model_client import ModelRequest, Provider, ScriptedModel, start_model
 from workbench.new_key import new_key
+from workbench.notebook import get_ipython
 from workbench.restate import Restate, start_restate
 from workbench.serve import Served, serve_here
 from workbench.show_source import show_source
@@ -104,3 +112,19 @@ __all__ = [
     "wait_until",
     "watch_tree",
 ]
+
+
+def _let_cells_call_asyncio_run() -> None:
+    """Let `asyncio.run` run inside a kernel's own loop, which otherwise refuses it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # a script
+        return
+    if get_ipython() is not None:
+        import nest_asyncio2
+
+        nest_asyncio2.apply()
+
+
+os.environ.update(no_proxy())
+_let_cells_call_asyncio_run()

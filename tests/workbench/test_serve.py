@@ -49,11 +49,13 @@ def greet(server: Restate, service: str = "Greeter") -> str:
 
 
 def test_a_synchronous_call_from_the_same_kernel_is_answered(server: Restate) -> None:
+    threads = threading.active_count()
     with serve_here(greeter("Hello")) as served:
         register(server, served.uri)
         assert greet(server) == "Hello you"
         assert str(served) == f"Greeter · {served.uri} · served from this kernel"
     assert loopback.is_free(served.port)
+    assert threading.active_count() == threads
     served.stop()  # nothing happens the second time
 
 
@@ -68,27 +70,18 @@ def test_a_cell_may_be_run_again(server: Restate) -> None:
             assert greet(server) == "Good morning you"
 
 
-def test_a_port_is_taken_over_from_another_name() -> None:
+def test_several_are_served_side_by_side(server: Restate) -> None:
     with (
-        serve_here(greeter("a", "A")) as first,
-        serve_here(greeter("b", "B"), port=first.port) as second,
+        serve_here(greeter("Hello"), greeter("Bye", "Two")) as first,
+        serve_here(greeter("Hi"), name="new") as second,
     ):
-        assert second.port == first.port
-
-
-def test_two_names_are_served_side_by_side(server: Restate) -> None:
-    with serve_here(greeter("Hello")) as first, serve_here(greeter("Hi"), name="new") as second:
         assert first.uri != second.uri
         register(server, second.uri)
         assert greet(server) == "Hi you"
         register(server, first.uri)
-        assert greet(server) == "Hello you"
-
-
-def test_several_services_are_one_deployment(server: Restate) -> None:
-    with serve_here(greeter("Hello", "One"), greeter("Bye", "Two")) as served:
-        register(server, served.uri)
-        assert [greet(server, "One"), greet(server, "Two")] == ["Hello you", "Bye you"]
+        assert [greet(server), greet(server, "Two")] == ["Hello you", "Bye you"]
+        with serve_here(greeter("B", "B"), port=first.port) as third:  # taken over
+            assert third.port == first.port
 
 
 def test_stopping_cuts_off_an_attempt_and_restate_tries_again(
@@ -118,13 +111,6 @@ def test_stopping_cuts_off_an_attempt_and_restate_tries_again(
         assert httpx.get(result, timeout=10).json() == "at last"
     assert len(attempts) >= 2
     assert capfd.readouterr().err == ""  # neither a traceback nor a word of a pending task
-
-
-def test_no_thread_is_left_behind() -> None:
-    before = threading.active_count()
-    with serve_here(greeter("Hello")):
-        assert threading.active_count() == before + 1
-    assert threading.active_count() == before
 
 
 def test_a_port_of_another_program() -> None:
@@ -181,12 +167,12 @@ def test_a_handler_that_blocks_is_named(server: Restate) -> None:
     served.stop()
 
 
-def test_under_nest_asyncio(server: Restate) -> None:
+def test_under_nest_asyncio2(server: Restate) -> None:
     """In a process of its own, for it changes asyncio for good."""
     kernel = f"""
-import asyncio, httpx, nest_asyncio
-nest_asyncio.apply()
-from tests.workbench.test_serve_here import *
+import asyncio, httpx, nest_asyncio2
+nest_asyncio2.apply()
+from tests.workbench.test_serve import *
 from workbench.restate import Restate
 from workbench.stop_all import stop_all
 urls = dict(ingress_url="{server.ingress_url}", admin_url="{server.admin_url}")
