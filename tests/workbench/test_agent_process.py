@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +16,7 @@ import pytest
 from workbench import process
 from workbench.agent_process import AgentProcess, start_agent
 from workbench.restate import Restate
-from workbench.state_dir import REPOSITORY, WorkbenchError
+from workbench.state_dir import WorkbenchError
 from workbench.stop_all import stop_all
 
 
@@ -47,16 +45,15 @@ def environment(agent: AgentProcess) -> dict[str, str]:
 
 
 def test_it_answers_and_is_found_again_and_replaced_when_asked_for_otherwise(
-    own_state_dir: Path, monkeypatch: pytest.MonkeyPatch
+    own_state_dir: Path,
+    another_kernel: Callable[[str], tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    kernel = (
+    said, _ = another_kernel(
         "from tests.workbench.test_agent_process import *; print(start_agent(RESTATE, MODEL).pid)"
     )
-    other = subprocess.run(
-        [sys.executable, "-c", kernel], cwd=REPOSITORY, stdout=subprocess.PIPE, check=True
-    )
     agent = start_agent(RESTATE, MODEL)
-    assert agent.pid == int(other.stdout)  # it has outlived that kernel
+    assert agent.pid == int(said)  # it has outlived that kernel
     assert httpx.get(f"{agent.uri}/health").status_code == 200
     assert str(agent) == f"agent · {agent.uri} · pid {agent.pid}"
     assert environment(agent)["OPENAI_BASE_URL"] == MODEL.base_url

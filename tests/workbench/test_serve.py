@@ -1,10 +1,8 @@
 """Services served from this kernel: changed and served again, stopped without a trace."""
 
 import asyncio
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import httpx
@@ -14,9 +12,11 @@ import restate as sdk
 from workbench import loopback
 from workbench.restate import Restate, start_restate
 from workbench.serve import serve_here
-from workbench.state_dir import REPOSITORY, WorkbenchError
+from workbench.state_dir import WorkbenchError
 from workbench.stop_all import stop_all
 from workbench.waiting import wait_until
+
+Kernel = Callable[[str], tuple[str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -113,38 +113,23 @@ def test_stopping_cuts_off_an_attempt_and_restate_tries_again(
     assert capfd.readouterr().err == ""  # neither a traceback nor a word of a pending task
 
 
-def test_a_port_of_another_program() -> None:
+def test_a_port_of_another_program(another_kernel: Kernel) -> None:
     with serve_here(greeter("Hello")) as served:
-        kernel = (
+        _, said = another_kernel(
             "import restate; from workbench.serve import serve_here;"
             f"serve_here(restate.Service('Other'), port={served.port})"
         )
-        other = subprocess.run(
-            [sys.executable, "-c", kernel],
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert f"WorkbenchError: Cannot serve on port {served.port}: it is taken by" in other.stderr
-    assert "Leave `port` out to get a free one." in other.stderr
+    assert f"WorkbenchError: Cannot serve on port {served.port}: it is taken by" in said
+    assert "Leave `port` out to get a free one." in said
 
 
-def test_the_kernel_ends_while_it_serves() -> None:
-    kernel = (
+def test_the_kernel_ends_while_it_serves(another_kernel: Kernel) -> None:
+    printed, complaints = another_kernel(
         "import restate; from workbench.serve import serve_here;"
         "print(serve_here(restate.Service('Other')).port)"
     )
-    other = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", kernel],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=20,
-    )
-    assert other.stderr == ""
-    assert loopback.is_free(int(other.stdout))
+    assert complaints == ""
+    assert loopback.is_free(int(printed))
 
 
 def test_a_handler_that_blocks_is_named(server: Restate) -> None:
@@ -167,14 +152,12 @@ def test_a_handler_that_blocks_is_named(server: Restate) -> None:
     served.stop()
 
 
-def test_under_nest_asyncio2(server: Restate) -> None:
+def test_under_nest_asyncio2(server: Restate, another_kernel: Kernel) -> None:
     """In a process of its own, for it changes asyncio for good."""
-    kernel = f"""
+    said = another_kernel(f"""
 import asyncio, httpx, nest_asyncio2
 nest_asyncio2.apply()
 from tests.workbench.test_serve import *
-from workbench.restate import Restate
-from workbench.stop_all import stop_all
 urls = dict(ingress_url="{server.ingress_url}", admin_url="{server.admin_url}")
 server = Restate(mode="external", version="1", **urls)
 async def cell():
@@ -186,13 +169,5 @@ async def cell():
 async def later(text):
     return text
 print(asyncio.run(cell()))
-"""
-    other = subprocess.run(
-        [sys.executable, "-c", kernel],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=20,
-    )
-    assert (other.stdout, other.stderr) == ("Nested you\n", "")
+""")
+    assert said == ("Nested you\n", "")
