@@ -121,8 +121,7 @@ def start_agent(
     Raises WorkbenchError, with the end of the log, if it does not come up.
     """
     with exclusive(name):
-        if process.find(name) is None:
-            process.stop_lost(name)
+        process.stop_lost(name)  # it may hold the port
         port = _port(name, restate)
         agent = AgentProcess(name, restate, port, _environment(restate, model, port, env or {}))
         if agent.alive and not agent._runs_as_asked():

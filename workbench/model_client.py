@@ -167,7 +167,6 @@ def start_model(
 
 
 def _start() -> process.Running:
-    process.stop_lost(_NAME)
     port_file = state_dir() / "model.port"
     port_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "workbench.scripted_model", "--port-file", str(port_file)]

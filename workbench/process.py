@@ -43,7 +43,6 @@ class Running:
     """Tells it from later processes with the same pid; see `_identity`."""
     started: float
     """On the monotonic clock of this boot."""
-    command: list[str]
     env_hash: str
     """Of what `start` was given; see `hash_env`."""
     log: str
@@ -144,6 +143,7 @@ def start(
     any proxy. There is no stdin, the output goes to `logs/<name>.log`, and the session is its own,
     so that a kernel's Ctrl-C does not reach it. Hold `exclusive(name)` around `find` and `start`.
     """
+    stop_lost(name)
     for former in [pid for pid, child in _children.items() if child.poll() is not None]:
         del _children[former]
     environment = {**os.environ, **no_proxy(), **env, _MARK: f"{name}@{state_dir()}"}
@@ -168,7 +168,6 @@ def start(
         pid=child.pid,
         identity=_identity(child.pid),  # it exists, even if it has already exited
         started=time.monotonic(),
-        command=[str(part) for part in command],
         env_hash=hash_env(env),
         log=str(log),
         log_start=log_start,
@@ -209,6 +208,8 @@ def stop_lost(name: str | None = None) -> list[str]:
 
     The folder may have been removed while it ran: then its data are gone too. Returns the names.
     """
+    if name is not None and last(name) is not None:
+        return []
     spared = {record.pid for record in _records() if record.alive} | {os.getpid()}
     spared |= {parent.pid for parent in psutil.Process().parents()}
     marks: dict[int, str] = {}

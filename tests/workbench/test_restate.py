@@ -4,10 +4,9 @@ import os
 import re
 import shutil
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from workbench import Admin, Ingress, loopback, process
 from workbench.restate import VERSION, Restate, start_restate, version_in_use
 from workbench.restate.docker import private_key_file, public_key
 from workbench.serve import serve_here
-from workbench.state_dir import REPOSITORY, WorkbenchError
+from workbench.state_dir import WorkbenchError
 from workbench.stop_all import stop_all
 
 echo = sdk.Service("Echo")
@@ -116,7 +115,9 @@ def test_after_a_kill_and_a_stop_it_comes_back_on_the_same_ports_and_data() -> N
 
 @pytest.mark.parametrize("exempt", [None, "localhost", "*"])
 def test_loopback_goes_through_no_proxy(
-    exempt: str | None, monkeypatch: pytest.MonkeyPatch
+    exempt: str | None,
+    another_kernel: Callable[[str], tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         for variable in (name, name.lower()):
@@ -132,6 +133,11 @@ def test_loopback_goes_through_no_proxy(
         register(restate, served.uri)
         assert call(restate, "hello") == "hello"
     assert external(monkeypatch, restate.ingress_url, restate.admin_url).version == VERSION
+    said = another_kernel(
+        "import workbench; from urllib.request import urlopen;"
+        f"print(urlopen('{restate.admin_url}/version').status)"
+    )
+    assert said == ("200\n", "")
 
 
 def test_when_the_state_folder_was_removed_a_new_server_takes_over(own_state_dir: Path) -> None:
@@ -144,22 +150,18 @@ def test_when_the_state_folder_was_removed_a_new_server_takes_over(own_state_dir
         deployments(before)
 
 
-def test_two_kernels_that_start_at_once_share_one_server() -> None:
+def test_two_kernels_that_start_at_once_share_one_server(
+    another_kernel: Callable[[str], tuple[str, str]],
+) -> None:
     start = (
         "from workbench import process; from workbench.restate import start_restate;"
-        "print(start_restate('embedded').admin_url, process.find('restate').pid)"
+        "start_restate('embedded'); print(process.find('restate').pid)"
     )
-    kernels = [
-        subprocess.Popen(
-            [sys.executable, "-c", start], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
-    said = [kernel.communicate(timeout=30)[0] for kernel in kernels]
-    assert said[0] == said[1]
+    with ThreadPoolExecutor() as two:
+        said = list(two.map(another_kernel, [start, start]))
     running = process.find("restate")
-    assert running is not None
-    assert said[0].split()[1] == str(running.pid)  # it outlives the kernel that started it
+    assert running is not None  # it outlives the kernel that started it
+    assert said == [(f"{running.pid}\n", "")] * 2
 
 
 def test_a_remembered_port_that_is_taken() -> None:

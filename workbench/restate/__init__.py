@@ -314,7 +314,7 @@ def _run_server(progress: Callable[[str], None], version: str) -> tuple[process.
 
 
 def _launch(progress: Callable[[str], None], version: str) -> process.Running:
-    process.stop_lost(_NAME)
+    process.stop_lost(_NAME)  # it may hold the ports
     binary = install_server(progress, version=version)
     ports = choose_ports(_folder())
     command = [

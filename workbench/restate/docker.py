@@ -23,7 +23,7 @@ from pathlib import Path
 
 from workbench.restate import Ports, Probe, Restate, choose_ports, load_ports
 from workbench.restate.install import VERSION
-from workbench.state_dir import REPOSITORY, WorkbenchError, state_dir
+from workbench.state_dir import REPOSITORY, WorkbenchError, is_default, state_dir
 
 _IMAGE = f"docker.restate.dev/restatedev/restate:{VERSION}"
 _HOST = "host.docker.internal"  # docker-compose.yml gives containers this name for this machine
@@ -67,12 +67,12 @@ def find_engine(progress: Callable[[str], None] = print, *, limit: float = 5.0) 
     if shutil.which("docker") is None:
         raise WorkbenchError(f"There is no docker command on the PATH. Install Docker, {_ELSE}")
     try:
-        info = json.loads(_ask_patiently(progress, limit, "info", "--format", "{{json .}}"))
+        info = json.loads(docker("info", "--format", "{{json .}}", limit=limit, progress=progress))
         if "ServerVersion" not in info and "host" in info:
             raise WorkbenchError("the docker command is podman's")
         if not info.get("ServerVersion"):
             raise WorkbenchError("; ".join(info.get("ServerErrors") or ["no answer"]))
-    except (WorkbenchError, ValueError) as error:
+    except (WorkbenchError, OSError, ValueError) as error:
         raise WorkbenchError(f"No Docker engine answers: {error}\nStart Docker, {_ELSE}") from error
     return Engine(
         compose=_find_compose(),
@@ -113,15 +113,16 @@ def start_docker(engine: Engine, progress: Callable[[str], None]) -> DockerResta
 def stop_docker(*, remove_volume: bool = False) -> bool:
     """Stop and remove this state folder's container, if there is one; whether it was running."""
     ports = load_ports(_folder())
-    if ports is None:
+    if ports is None and not is_default():
         return False
     try:
-        engine = find_engine(limit=30.0)
+        engine = find_engine(limit=30.0 if ports else 5.0)
+        was_running = _container(_folder()) is not None
     except WorkbenchError:  # no engine, no container
         return False
-    was_running = _container(_folder()) is not None
-    volumes = ["--volumes"] if remove_volume else []
-    _compose(engine, ports, "down", "--timeout", "5", *volumes)
+    if ports or was_running:  # the repository's own folder may have been removed while it ran
+        volumes = ["--volumes"] if remove_volume else []
+        _compose(engine, ports or Ports(8080, 9070, 5122), "down", "--timeout", "5", *volumes)
     return was_running
 
 
@@ -134,13 +135,13 @@ def last_log_lines(state: Path, lines: int = 15) -> str:
     return _log(container, lines) if container else ""
 
 
-def docker(*arguments: str, limit: float = 30.0) -> str:
-    """What `docker …` prints. Raises WorkbenchError with its last line of complaint."""
-    return _ask_patiently(None, limit, *arguments)
+def docker(
+    *arguments: str, limit: float = 30.0, progress: Callable[[str], None] | None = None
+) -> str:
+    """What `docker …` prints; `progress` is told after a second what is waited for.
 
-
-def _ask_patiently(progress: Callable[[str], None] | None, limit: float, *arguments: str) -> str:
-    """`docker()` that says after a second what is waited for."""
+    Raises WorkbenchError with its last line of complaint, or after `limit` seconds.
+    """
     with subprocess.Popen(
         ["docker", *arguments],
         stdin=subprocess.DEVNULL,
