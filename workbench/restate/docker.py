@@ -21,8 +21,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench.restate import Ports, Probe, Restate, choose_ports, load_ports
 from workbench.restate.install import VERSION
+from workbench.restate.server import Ports, Probe, Restate, choose_ports, load_ports
 from workbench.state_dir import REPOSITORY, WorkbenchError, is_default, state_dir
 
 _IMAGE = f"docker.restate.dev/restatedev/restate:{VERSION}"
