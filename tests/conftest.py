@@ -13,7 +13,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from tests.own_home import forget_real_provider
 from tests.stack import Stack
-from workbench.home import REPOSITORY
+from workbench.state_dir import REPOSITORY
 
 forget_real_provider()  # also in what the tests start
 set_hypothesis_home_dir(REPOSITORY / ".workbench" / "hypothesis")

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.command import ignore_signals
-from workbench.home import as_home, home
 from workbench.lesson import stop_all
 from workbench.series.ending import kill, processes_below
+from workbench.state_dir import state_dir, use_state_dir
 
 
 def forget_real_provider() -> None:
@@ -26,10 +26,10 @@ def own_home(prefix: str) -> Iterator[Path]:
     The names that begin with `prefix` are known to `workbench.series.ending`.
     """
     forget_real_provider()
-    home().mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=home()))
+    state_dir().mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=state_dir()))
     try:
-        with as_home(folder):
+        with use_state_dir(folder):
             try:
                 yield folder
             finally:

@@ -28,7 +28,7 @@ from workbench import (
     wait_until,
 )
 from workbench.agent_process import _environment, _port
-from workbench.home import REPOSITORY, as_home, home
+from workbench.state_dir import REPOSITORY, state_dir, use_state_dir
 
 # Tokens per second: slow enough to interrupt in the middle of an answer, and as fast as can be when
 # there is nothing to do but wait.
@@ -57,7 +57,7 @@ class OtherAgent(AgentProcess):
         cls, work: str, restate: Restate, model: Any, *, name: str = "agent", **env: str
     ) -> OtherAgent:
         port = _port(name, restate)
-        env = {"HOLDS": str(home()), **env}
+        env = {"HOLDS": str(state_dir()), **env}
         agent = cls(name, restate, port, _environment(restate, model, port, env))
         agent.work = work
         agent.start()
@@ -88,7 +88,7 @@ class Stack:
     agent: AgentProcess
     admin: Admin
     ingress: Ingress
-    holds: Path = field(default_factory=home)
+    holds: Path = field(default_factory=state_dir)
     """The folder of the holds of its sessions."""
 
     @staticmethod
@@ -97,7 +97,7 @@ class Stack:
         """A stack with a home of its own, which is started with these `options` and ends with the
         block.
         """
-        with as_home(folder):
+        with use_state_dir(folder):
             try:
                 yield Stack.start(**options)
             finally:

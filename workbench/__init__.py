@@ -10,15 +10,23 @@
 
 Everything that is started stays, for the next notebook to find, until `wb.stop_all()`. Each
 `show_…` prints a table or displays a picture; its `…_rows` gives the same as data.
+
+The import itself changes two things: requests of this process to this machine go through no proxy,
+and in a notebook's kernel `asyncio.run` works in a cell as it does in a script.
 """
+
+import asyncio
+import os
 
 from workbench.agent_process import AgentProcess, start_agent
 from workbench.clients import Admin, AdminError, Ingress, IngressError, WaitTimeout, wait_until
-from workbench.errors import WorkbenchError
+from workbench.ids import get_ipython
 from workbench.lesson import new_key, show_source, show_ui, stop_all
-from workbench.model import ModelRequest, Provider, ScriptedModel, start_model
+from workbench.loopback import no_proxy
+from workbench.model_client import ModelRequest, Provider, ScriptedModel, start_model
 from workbench.restate import Restate, start_restate
-from workbench.serve_here import Served, serve_here
+from workbench.serve import Served, serve_here
+from workbench.state_dir import WorkbenchError
 from workbench.views.invocations import invocation_rows, show_invocations
 from workbench.views.journal import journal_rows, show_journal
 from workbench.views.lanes import lane_rows, show_lanes
@@ -31,3 +39,19 @@ from workbench.views.timeline.show import cleanup_rows, show_timeline, timeline_
 from workbench.views.tree import tree_rows
 from workbench.views.tree_picture import show_tree
 from workbench.views.watch.show import watch_tree
+
+
+def _let_cells_call_asyncio_run() -> None:
+    """Let `asyncio.run` run inside a kernel's own loop, which otherwise refuses it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # a script
+        return
+    if get_ipython() is not None:
+        import nest_asyncio2
+
+        nest_asyncio2.apply()
+
+
+os.environ.update(no_proxy())
+_let_cells_call_asyncio_run()

@@ -10,30 +10,17 @@ import hashlib
 import os
 import sys
 from collections.abc import Mapping
-from typing import Protocol
 
 import httpx
 
-from workbench import home, ports, process
-from workbench.errors import WorkbenchError
+from workbench import loopback, process
+from workbench.model_client import Provider, ScriptedModel
 from workbench.restate import Restate
-
-__all__ = ["AgentProcess", "start_agent"]
+from workbench.state_dir import REPOSITORY, WorkbenchError, exclusive, is_default
 
 _DEFAULT_PORT = 9080
 _SCRIPTED_KEY = "scripted"  # the scripted model takes any key; the OpenAI client insists on one
-
-
-class Model(Protocol):
-    """What the agent needs to know of a model: `start_model()` returns one."""
-
-    @property
-    def base_url(self) -> str:
-        """The address of its OpenAI-compatible API, `…/v1`."""
-
-    @property
-    def scripted(self) -> bool:
-        """Whether it runs here, and takes no key."""
+_SETTINGS = ("AGENT_", "SSL_CERT_")  # of the environment, beside proxies
 
 
 class AgentProcess:
@@ -41,15 +28,12 @@ class AgentProcess:
 
     def __init__(self, name: str, restate: Restate, port: int, env: dict[str, str | None]) -> None:
         self.name = name
-        self._restate = restate
+        self.uri = f"http://{restate.agent_host}:{port}"
+        """Where Restate reaches the agent: what a deployment is registered with."""
+        self._bind = restate.agent_bind
         self._port = port
         self._env = env
         self._running: process.Running | None = process.find(name)
-
-    @property
-    def uri(self) -> str:
-        """Where Restate reaches the agent: what a deployment is registered with."""
-        return f"http://{self._restate.agent_host}:{self._port}"
 
     @property
     def pid(self) -> int:
@@ -68,14 +52,16 @@ class AgentProcess:
 
         Nothing happens if it runs. Raises WorkbenchError, with the end of the log, if it fails.
         """
-        with home.exclusive(self.name):
+        with exclusive(self.name):
             self._start_locked()
 
     def _start_locked(self) -> None:
-        """`start()`, for who holds the lock already."""
+        """`start()`, for a caller that holds the lock already."""
         self._running = process.find(self.name) or self._launch()
+        host = "127.0.0.1" if self._bind == "0.0.0.0" else self._bind
         with httpx.Client(trust_env=False, timeout=2.0) as client:
-            self._running.wait_ready(lambda: _healthy(client, self._health_url))
+            health = f"http://{host}:{self._port}/health"
+            self._running.wait_ready(lambda: _answers(client, health))
 
     def stop(self) -> None:
         """Ask the process to end, and wait until it has."""
@@ -104,29 +90,25 @@ class AgentProcess:
             and running.extra.get("code") == _code()
         )
 
-    @property
-    def _health_url(self) -> str:
-        bind = self._restate.agent_bind
-        return f"http://{'127.0.0.1' if bind == '0.0.0.0' else bind}:{self._port}/health"
-
     def _launch(self) -> process.Running:
-        if not ports.is_free(self._port, self._restate.agent_bind):
+        if not loopback.is_free(self._port, self._bind):
             raise WorkbenchError(
-                f"The port {self._port} of {self.name} is taken by {ports.holder(self._port)}.\n"
-                "Stop that program, then start the agent again."
+                f"The port {self._port} of {self.name} is taken by "
+                f"{loopback.port_holder(self._port)}.\nStop that program, then start the agent "
+                "again."
             )
         return process.start(
             self.name,
             [sys.executable, "-m", "agent"],
             env=self._env,
             extra={"port": self._port, "code": _code()},
-            cwd=home.REPOSITORY,
+            cwd=REPOSITORY,
         )
 
 
 def start_agent(
     restate: Restate,
-    model: Model,
+    model: ScriptedModel | Provider,
     *,
     name: str = "agent",
     env: Mapping[str, str] | None = None,
@@ -138,7 +120,8 @@ def start_agent(
     several agents apart; `env` is added to the agent's environment (`{"AGENT_MAX_ATTEMPTS": "2"}`).
     Raises WorkbenchError, with the end of the log, if it does not come up.
     """
-    with home.exclusive(name):
+    with exclusive(name):
+        process.stop_lost(name)  # it may hold the port
         port = _port(name, restate)
         agent = AgentProcess(name, restate, port, _environment(restate, model, port, env or {}))
         if agent.alive and not agent._runs_as_asked():
@@ -149,29 +132,32 @@ def start_agent(
 
 def _port(name: str, restate: Restate) -> int:
     last = process.last(name)
-    if last is not None and (last.alive or ports.is_free(last.extra["port"], restate.agent_bind)):
+    if last and (last.alive or loopback.is_free(last.extra["port"], restate.agent_bind)):
         return int(last.extra["port"])
-    # Another home than the repository's own does not take the port that everyone expects to get.
-    return ports.free_port(_DEFAULT_PORT if home.is_default() else None, host=restate.agent_bind)
+    # Another state folder than the repository's own does not take the well-known port.
+    return loopback.free_port(_DEFAULT_PORT if is_default() else None, host=restate.agent_bind)
 
 
 def _environment(
-    restate: Restate, model: Model, port: int, env: Mapping[str, str]
+    restate: Restate, model: ScriptedModel | Provider, port: int, env: Mapping[str, str]
 ) -> dict[str, str | None]:
     """All that the agent's behaviour depends on, inherited settings included, so that it compares.
 
     A value of None stands for a variable that must not be set.
     """
-    inherited = {key: value for key, value in os.environ.items() if key.startswith("AGENT_")}
-    without_proxy = f"{os.environ.get('NO_PROXY', '')},127.0.0.1".lstrip(",")
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if key.startswith(_SETTINGS) or key.upper().endswith("_PROXY")
+    }
     return {
         **inherited,
+        **loopback.no_proxy(),
         "AGENT_BIND": f"{restate.agent_bind}:{port}",
         "AGENT_IDENTITY_KEYS": ",".join(restate.identity_keys),
         "RESTATE_ADMIN_URL": restate.admin_url,
         "OPENAI_BASE_URL": model.base_url,
         "OPENAI_API_KEY": _SCRIPTED_KEY if model.scripted else os.environ.get("OPENAI_API_KEY"),
-        **({"NO_PROXY": without_proxy, "no_proxy": without_proxy} if model.scripted else {}),
         **env,
     }
 
@@ -179,12 +165,12 @@ def _environment(
 def _code() -> str:
     """A digest of the agent's source: a process that runs older code is not the one asked for."""
     digest = hashlib.sha256()
-    for path in sorted((home.REPOSITORY / "agent").rglob("*.py")):
+    for path in sorted((REPOSITORY / "agent").rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def _healthy(client: httpx.Client, url: str) -> bool:
+def _answers(client: httpx.Client, url: str) -> bool:
     try:
         return client.get(url).status_code == 200
     except httpx.TransportError:

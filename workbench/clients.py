@@ -16,8 +16,8 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from workbench.errors import WorkbenchError
 from workbench.ids import clipped, compact_json, labels, one_line, short_ids
+from workbench.state_dir import WorkbenchError
 
 if TYPE_CHECKING:
     from typing_extensions import Self

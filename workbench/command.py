@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-from workbench.errors import WorkbenchError
+from workbench.state_dir import WorkbenchError
 
 __all__ = ["ignore_signals", "run_command"]
 

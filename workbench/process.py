@@ -1,8 +1,8 @@
 """Child processes: the one place that starts, finds, waits for, stops, kills and reaps them.
 
-A lesson's kernel comes and goes while the server, the agent and the model go on, so every process
-leaves a record in the workbench's home by which a later kernel finds it. A pid alone proves
-nothing, for pids are used again: a process is the recorded one when pid and creation time match.
+A lesson's kernel comes and goes while the server, the agent and the model go on. So every process
+leaves a record in the state folder, by which a later kernel finds it, and carries a mark in its
+environment, by which it is found when that folder was removed.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from typing import Any
 
 import psutil
 
-from workbench.errors import WorkbenchError
-from workbench.home import home, logs
+from workbench.loopback import no_proxy
+from workbench.state_dir import WorkbenchError, created, logs, state_dir
 
 # Children of this very process: they stay zombies until they are polled.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
-# Linux derives a creation time, in seconds, from the wall clock, which is set now and then.
-_CREATE_TIME_TOLERANCE = 2.0
+_MARK = "WORKBENCH_PROCESS"
+"""The environment variable that names a process and its state folder: `agent@/path`."""
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # on Linux
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,10 @@ class Running:
 
     name: str
     pid: int
-    create_time: float
-    command: list[str]
+    identity: str
+    """Tells it from later processes with the same pid; see `_identity`."""
+    started: float
+    """On the monotonic clock of this boot."""
     env_hash: str
     """Of what `start` was given; see `hash_env`."""
     log: str
@@ -57,9 +61,9 @@ class Running:
                 return True
             del _children[self.pid]
         try:
-            process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.create_time) > _CREATE_TIME_TOLERANCE:
+            if _identity(self.pid) != self.identity:
                 return False
+            process = psutil.Process(self.pid)
             if process.status() != psutil.STATUS_ZOMBIE:
                 return True
             return process.num_threads() > 1  # those still hold its files and its port
@@ -107,7 +111,7 @@ class Running:
             raise WorkbenchError(f"{self.name} (pid {self.pid}) is still there after SIGKILL.")
 
     def _signal(self, number: signal.Signals) -> bool:
-        """Signal the process and whatever it started; False when there is nobody to signal."""
+        """Signal the process and what it started; False when there is nothing to signal."""
         if not self.alive:
             return False
         try:
@@ -135,13 +139,14 @@ def start(
 ) -> Running:
     """Start `command` in the background and record it as `name`.
 
-    `env` is added to this process's environment; None takes a variable away. There is no stdin, the
-    output goes to `<home>/logs/<name>.log`, and the session is its own, so that a kernel's Ctrl-C
-    does not reach it. Hold `home.exclusive(name)` around `find` and `start`.
+    `env` is added to this process's environment; None removes a variable. Loopback is exempt from
+    any proxy. There is no stdin, the output goes to `logs/<name>.log`, and the session is its own,
+    so that a kernel's Ctrl-C does not reach it. Hold `exclusive(name)` around `find` and `start`.
     """
+    stop_lost(name)
     for former in [pid for pid, child in _children.items() if child.poll() is not None]:
         del _children[former]
-    environment = {**os.environ, **env}
+    environment = {**os.environ, **no_proxy(), **env, _MARK: f"{name}@{state_dir()}"}
     log = logs() / f"{name}.log"
     with log.open("ab") as output:
         log_start = output.tell()
@@ -149,7 +154,7 @@ def start(
             child = subprocess.Popen(
                 [str(part) for part in command],
                 env={key: value for key, value in environment.items() if value is not None},
-                cwd=cwd or home(),
+                cwd=cwd or state_dir(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -161,8 +166,8 @@ def start(
     running = Running(
         name=name,
         pid=child.pid,
-        create_time=psutil.Process(child.pid).create_time(),  # a zombie at worst, so it is there
-        command=[str(part) for part in command],
+        identity=_identity(child.pid),  # it exists, even if it has already exited
+        started=time.monotonic(),
         env_hash=hash_env(env),
         log=str(log),
         log_start=log_start,
@@ -179,7 +184,7 @@ def find(name: str) -> Running | None:
 
 
 def last(name: str) -> Running | None:
-    """The process that was last started as `name` in this home, dead or alive."""
+    """The process that was last started as `name` in this state folder, dead or alive."""
     try:
         return Running(**json.loads(_record(name).read_text()))
     except (FileNotFoundError, ValueError, TypeError):  # none, or another version's
@@ -187,17 +192,56 @@ def last(name: str) -> Running | None:
 
 
 def stop_recorded() -> list[str]:
-    """Stop every process that was started in this home, the last started first; the names."""
-    records = [last(path.stem) for path in (home() / "processes").glob("*.json")]
-    running = [record for record in records if record is not None and record.alive]
-    running.sort(key=lambda record: record.create_time, reverse=True)
+    """Stop every process that was started in this state folder, the last started first.
+
+    Those that lost their record are stopped too. Returns the names.
+    """
+    running = [record for record in _records() if record.alive]
+    running.sort(key=lambda record: record.started, reverse=True)
     for record in running:
         record.stop()
-    return [record.name for record in running]
+    return [record.name for record in running] + stop_lost()
+
+
+def stop_lost(name: str | None = None) -> list[str]:
+    """Stop what was started in this state folder, as `name` or at all, and has no record any more.
+
+    The folder may have been removed while it ran: then its data are gone too. Returns the names.
+    """
+    if name is not None and last(name) is not None:
+        return []
+    spared = {record.pid for record in _records() if record.alive} | {os.getpid()}
+    spared |= {parent.pid for parent in psutil.Process().parents()}
+    marks: dict[int, str] = {}
+    everything = list(psutil.process_iter(["ppid", "environ"]))
+    for one in everything:
+        marks[one.pid] = (one.info["environ"] or {}).get(_MARK, "")  # None: another user's
+    lost = [
+        one
+        for one in everything
+        if marks[one.pid].partition("@")[2] == str(state_dir())
+        and name in (None, marks[one.pid].partition("@")[0])
+        and marks[one.pid] != marks.get(one.info["ppid"])  # a child that inherited the mark
+        and one.pid not in spared
+    ]
+    families = list(lost)
+    for one in lost:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = one.children(recursive=True)
+            families += [child for child in children if marks.get(child.pid) == marks[one.pid]]
+    for one in families:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.terminate()
+    _, stubborn = psutil.wait_procs(families, timeout=5)
+    for one in stubborn:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    psutil.wait_procs(stubborn, timeout=10)
+    return [marks[one.pid].partition("@")[0] for one in lost]
 
 
 def recorded_pids(folder: Path) -> set[int]:
-    """The pids of the processes last started in the home `folder`, under any name, dead or alive.
+    """The pids of the processes last started in the state folder `folder`, dead or alive.
 
     Each leads a session, so what it started itself is in the session of that number.
     """
@@ -213,13 +257,27 @@ def hash_env(env: Mapping[str, str | None]) -> str:
     return hashlib.sha256(json.dumps(dict(env), sort_keys=True).encode()).hexdigest()
 
 
+def _identity(pid: int) -> str:
+    """The boot, and psutil's hash of a pid and its start since boot: no clock changes them.
+
+    Raises psutil.NoSuchProcess when there is no such process.
+    """
+    boot = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
+    return f"{boot} {hash(psutil.Process(pid))}"
+
+
+def _records() -> list[Running]:
+    records = [last(path.stem) for path in (state_dir() / "processes").glob("*.json")]
+    return [record for record in records if record is not None]
+
+
 def _record(name: str) -> Path:
-    return home() / "processes" / f"{name}.json"
+    return state_dir() / "processes" / f"{name}.json"
 
 
 def _write(running: Running) -> None:
     path = _record(running.name)
-    path.parent.mkdir(exist_ok=True)
+    created(path.parent, private=True)
     draft = path.with_suffix(f".{os.getpid()}.tmp")
     draft.write_text(json.dumps(asdict(running), indent=2))
     draft.replace(path)  # a reader sees the old record or the new one, never half of one

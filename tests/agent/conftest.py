@@ -8,26 +8,26 @@ from pathlib import Path
 import pytest
 
 from tests.stack import Stack
-from workbench.home import as_home
 from workbench.lesson import stop_all
+from workbench.state_dir import use_state_dir
 
 
 @pytest.fixture(scope="session")
 def held_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Stack]]:
     home = tmp_path_factory.mktemp("held")
     try:
-        with as_home(home):
+        with use_state_dir(home):
             stack = Stack.start(work="held")
         yield home, stack
     finally:
-        with as_home(home):
+        with use_state_dir(home):
             stop_all()
 
 
 @pytest.fixture
 def held(held_home: tuple[Path, Stack]) -> Iterator[Stack]:
     home, stack = held_home
-    with as_home(home):
+    with use_state_dir(home):
         yield stack
         stack.model.mend()
 

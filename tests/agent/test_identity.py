@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tests.stack import Stack
 from workbench import start_restate
-from workbench.home import as_home
 from workbench.lesson import stop_all
-from workbench.restate.identity import private_key_file, public_key
+from workbench.restate.docker import private_key_file, public_key
+from workbench.state_dir import use_state_dir
 
 _VARIABLE = "RESTATE_WORKER__INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE"
 
@@ -36,7 +36,7 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def signed(key_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose Restate signs and whose agent checks."""
-    with pytest.MonkeyPatch.context() as patch, as_home(tmp_path_factory.mktemp("home")):
+    with pytest.MonkeyPatch.context() as patch, use_state_dir(tmp_path_factory.mktemp("home")):
         patch.setenv(_VARIABLE, str(key_file))
         try:
             restate = replace(start_restate("embedded"), identity_keys=(public_key(key_file),))

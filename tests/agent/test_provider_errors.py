@@ -17,7 +17,7 @@ from agent.contracts import ChatMessage
 from agent.provider import Failure, Reply, ask, failure_of
 from agent.settings import settings
 from tests.agent.stub import DONE, HEAD, Answer, Stub, event, plain, stream
-from workbench.ports import free_port
+from workbench.loopback import free_port
 
 pytestmark = pytest.mark.anyio
 

@@ -33,8 +33,8 @@ import pytest
 from tests.agent.replaying_provider import FILE, REVIEW, Case, ReplayingProvider, Request, load
 from workbench import Admin, Ingress, start_agent, start_restate, wait_until
 from workbench.clients import sql_text
-from workbench.home import as_home
 from workbench.lesson import stop_all
+from workbench.state_dir import use_state_dir
 
 FULL_SIZE = bool(os.environ.get("PROVIDER_REPLIES_FULL_SIZE"))
 CASES, ENVS = load()
@@ -153,7 +153,7 @@ def running(
         for env in sorted({case.env for case in chosen}, key=list(ENVS).index, reverse=True):
             home = tmp_path_factory.mktemp("home")
             homes.callback(partial(_stop, home))
-            with as_home(home):
+            with use_state_dir(home):
                 restate = start_restate("embedded")
                 agent = start_agent(restate, provider, env={"OPENAI_API_KEY": KEY, **ENVS[env]})
             admin, ingress = Admin(restate, echo=_silent), Ingress(restate, echo=_silent)
@@ -177,7 +177,7 @@ def _silent(*_: object) -> None:
 
 
 def _stop(home: Any) -> None:
-    with as_home(home):
+    with use_state_dir(home):
         stop_all()
 
 

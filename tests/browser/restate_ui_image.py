@@ -19,8 +19,8 @@ from PIL import Image
 
 from tests.browser.chromium import chromium, missing
 from tests.stack import Session, Stack
-from workbench.home import REPOSITORY, as_home
 from workbench.lesson import stop_all
+from workbench.state_dir import REPOSITORY, use_state_dir
 
 IMAGE = REPOSITORY / "notebooks" / "images" / "restate_ui_interruption.png"
 # In so narrow a window the UI leaves its side bar and the time line away.
@@ -71,7 +71,7 @@ def main() -> int:
     if reason := missing():
         print(reason, file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory() as home, as_home(Path(home)):
+    with tempfile.TemporaryDirectory() as home, use_state_dir(Path(home)):
         try:
             with chromium() as browser:
                 image = make(Stack.start(), browser)

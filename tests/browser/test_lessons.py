@@ -14,7 +14,7 @@ import pytest
 
 from tests.browser.lab import Lab
 from workbench.clients import wait_until
-from workbench.home import REPOSITORY
+from workbench.state_dir import REPOSITORY
 
 LESSONS = sorted(path.stem for path in (REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
 PICTURES = REPOSITORY / "build" / "browser"

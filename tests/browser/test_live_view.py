@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.lab import Lab
 from workbench.clients import wait_until
-from workbench.home import REPOSITORY
+from workbench.state_dir import REPOSITORY
 
 PICTURES = REPOSITORY / "build" / "browser"
 

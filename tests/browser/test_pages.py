@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.browser.test_lessons import LESSONS, PICTURES
-from workbench.home import REPOSITORY
 from workbench.series.outcome import Outcome
 from workbench.series.site.site import Site
+from workbench.state_dir import REPOSITORY
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,7 @@ from tests.claims.matrix import (
 from tests.claims.options import parse
 from tests.own_home import own_home
 from workbench.command import run_command
-from workbench.errors import WorkbenchError
-from workbench.home import home
+from workbench.state_dir import WorkbenchError, state_dir
 
 
 def main(arguments: list[str]) -> int:
@@ -52,7 +51,7 @@ def main(arguments: list[str]) -> int:
 
 def _run(chosen: argparse.Namespace, claims: list[Claim], command: str) -> int:
     wanted = columns(chosen.restate, chosen.sdk, chosen.vqueues)
-    kept = home() / "logs" / "claims"
+    kept = state_dir() / "logs" / "claims"
     kept.mkdir(parents=True, exist_ok=True)
     # With --markdown - stdout is for the matrix.
     out = sys.stderr if chosen.markdown == "-" else sys.stdout

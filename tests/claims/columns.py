@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.claims.claims import Claim
-from workbench.errors import WorkbenchError
-from workbench.home import REPOSITORY, logs
 from workbench.restate import VERSION, install_server
+from workbench.state_dir import REPOSITORY, WorkbenchError, logs
 
 PINNED_SDK = importlib.metadata.version("restate-sdk")
 SERVER, REPORT, ONLY = "CLAIMS_RESTATE", "CLAIMS_REPORT", "CLAIMS_ONLY"

@@ -29,8 +29,8 @@ from workbench import (
     wait_until,
 )
 from workbench.clients import sql_text
-from workbench.home import as_home
 from workbench.lesson import stop_all
+from workbench.state_dir import use_state_dir
 
 Service = sdk.Service | sdk.VirtualObject
 
@@ -91,19 +91,19 @@ class Lab:
     @contextmanager
     def started(home: Path, version: str | None) -> Iterator[Lab]:
         """Start a server; in the end everything that was started in its folder has ended."""
-        with as_home(home):
+        with use_state_dir(home):
             restate = start_restate("embedded", version=version, progress=_silent)
         try:
             with Admin(restate, echo=_silent) as admin, Ingress(restate, echo=_silent) as ingress:
                 yield Lab(home, version, restate, admin, ingress)
         finally:
-            with as_home(home):
+            with use_state_dir(home):
                 stop_all()
 
     def crash(self) -> None:
         """Kill the server, start it again on the same data, and wait until it answers queries."""
         self.restate.kill()  # type: ignore[attr-defined]
-        with as_home(self.home):
+        with use_state_dir(self.home):
             start_restate("embedded", version=self.version, progress=_silent)
 
         def answers() -> bool:

@@ -17,8 +17,8 @@ import pytest
 from tests.claims.claims import FILE, Claim, ClaimsError, load_claims
 from tests.claims.columns import Column, Result, columns
 from tests.claims.matrix import as_markdown, is_unexpected, rows, summary
-from workbench.home import REPOSITORY
 from workbench.restate import VERSION
+from workbench.state_dir import REPOSITORY
 
 HERE = Path(__file__).parent
 CLAIMS = load_claims()

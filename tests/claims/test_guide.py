@@ -19,8 +19,8 @@ from tests.claims.conftest import Observed
 from tests.claims.guide import Guide
 from tests.claims.lab import CANCELLED, SOON, Lab, happens
 from workbench import WaitTimeout, journal_rows, process, wait_until
-from workbench.home import as_home
 from workbench.restate import VERSION, install_server
+from workbench.state_dir import use_state_dir
 
 
 @pytest.fixture
@@ -296,7 +296,7 @@ def test_port(tmp_path: Path, lab: Lab, observed: Observed) -> None:
             return False
         return answer.status_code == 200 and "html" in answer.headers["content-type"]
 
-    with as_home(tmp_path):
+    with use_state_dir(tmp_path):
         server = process.start("restate-defaults", [binary, *options], env=env)
     try:
         with suppress(WaitTimeout):

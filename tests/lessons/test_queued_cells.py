@@ -1,8 +1,8 @@
 """Run All in JupyterLab sends all cells at once; papermill sends the next when one is done.
 
-`nest_asyncio` with some versions of ipykernel survives the second and hangs in the first. With all,
-the round of the loop in which it is applied goes on unpatched: what is ready in that round must not
-be gone when a nested run returns, or the kernel dies. So the cell that applies it awaits something.
+`import workbench` makes `asyncio.run` work in cells. It does so also when further cells are queued:
+with all, the round of the loop in which it is applied goes on unpatched, and what is ready in that
+round must not be gone when a nested run returns, or the kernel hangs.
 """
 
 import time
@@ -19,16 +19,20 @@ loop = asyncio.get_running_loop()
 asyncio.current_task().add_done_callback(lambda _: loop.call_soon(lambda: None))
 await asyncio.sleep(0)"""
 
-APPLY = """\
-import nest_asyncio
-
-nest_asyncio.apply()
-await asyncio.sleep(0)"""
-
 NESTED = """\
 print(asyncio.run(asyncio.sleep(0.2, "{0}")))"""
 
-CELLS = [CROWDED, APPLY, NESTED.format("one"), "print('two')", NESTED.format("three")]
+AWAITED = """\
+print(await asyncio.sleep(0.1, "{0}"))"""
+
+CELLS = [
+    CROWDED,
+    "import workbench",
+    NESTED.format("one"),
+    "print('two')",
+    NESTED.format("three"),
+    AWAITED.format("four"),
+]
 
 
 @pytest.mark.filterwarnings("default")  # of jupyter_client and the kernel, which are not ours
@@ -38,7 +42,7 @@ def test_cells_that_are_queued_all_run() -> None:
     try:
         queued = {client.execute(cell) for cell in CELLS}
         printed: list[tuple[str, str]] = []
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 30
         while queued:
             message = client.get_iopub_msg(timeout=deadline - time.monotonic())
             if message["msg_type"] == "stream":
@@ -49,4 +53,4 @@ def test_cells_that_are_queued_all_run() -> None:
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
-    assert printed == [("stdout", f"{word}\n") for word in ("one", "two", "three")]
+    assert printed == [("stdout", f"{word}\n") for word in ("one", "two", "three", "four")]

@@ -8,9 +8,9 @@ import pytest
 from bs4 import BeautifulSoup
 
 from tests.site_links import broken_links
-from workbench.home import REPOSITORY
 from workbench.series.outcome import Outcome
 from workbench.series.site.site import Site
+from workbench.state_dir import REPOSITORY
 
 
 @pytest.mark.timeout(240)  # where no diagram has been drawn before

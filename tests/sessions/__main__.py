@@ -20,7 +20,7 @@ from tests.sessions.load import AGENT_ENV, Outcome, counts, run_load
 from tests.sessions.options import parse
 from tests.stack import Stack
 from workbench.command import run_command
-from workbench.home import home
+from workbench.state_dir import state_dir
 
 _EVERY_SECONDS = 10.0  # a line of progress, where there is no terminal
 
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     """Run it; 1 is a violation, or no way to run, and 130 Ctrl-C."""
     chosen = parse(arguments)
     print(f"Seed {chosen.seed}", flush=True)
-    logs = home() / "logs"
+    logs = state_dir() / "logs"
     return run_command(lambda: _run(chosen, logs))
 
 

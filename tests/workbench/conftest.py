@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from workbench import process
 from workbench.clients import Admin, Ingress
 from workbench.lesson import stop_all
 from workbench.restate import Restate, start_restate
+from workbench.state_dir import REPOSITORY
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +56,24 @@ def _start_service() -> tuple[process.Running, str]:
 
     service.wait_ready(_listens)
     return service, f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def another_kernel() -> Callable[[str], tuple[str, str]]:
+    """Runs code in a Python process of its own, and returns what it wrote to stdout and stderr."""
+
+    def run(code: str) -> tuple[str, str]:
+        done = subprocess.run(
+            [sys.executable, "-X", "dev", "-c", code],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        return done.stdout, done.stderr
+
+    return run
 
 
 @pytest.fixture

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +13,11 @@ import httpx
 import psutil
 import pytest
 
-from workbench import home, process
+from workbench import process
 from workbench.agent_process import AgentProcess, start_agent
-from workbench.errors import WorkbenchError
 from workbench.lesson import stop_all
 from workbench.restate import Restate
+from workbench.state_dir import WorkbenchError
 
 
 @dataclass
@@ -32,7 +31,7 @@ MODEL = Model()
 
 
 @pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def own_state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in os.environ:
         if name.startswith(("RESTATE_", "AGENT_", "OPENAI_")):
             monkeypatch.delenv(name)
@@ -46,9 +45,15 @@ def environment(agent: AgentProcess) -> dict[str, str]:
 
 
 def test_it_answers_and_is_found_again_and_replaced_when_asked_for_otherwise(
+    own_state_dir: Path,
+    another_kernel: Callable[[str], tuple[str, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    said, _ = another_kernel(
+        "from tests.workbench.test_agent_process import *; print(start_agent(RESTATE, MODEL).pid)"
+    )
     agent = start_agent(RESTATE, MODEL)
+    assert agent.pid == int(said)  # it has outlived that kernel
     assert httpx.get(f"{agent.uri}/health").status_code == 200
     assert str(agent) == f"agent · {agent.uri} · pid {agent.pid}"
     assert environment(agent)["OPENAI_BASE_URL"] == MODEL.base_url
@@ -56,15 +61,20 @@ def test_it_answers_and_is_found_again_and_replaced_when_asked_for_otherwise(
     assert environment(agent)["AGENT_BIND"] == agent.uri.removeprefix("http://")
 
     pid = agent.pid
-    assert start_agent(RESTATE, MODEL).pid == pid
-
     monkeypatch.setenv("AGENT_MODEL", "large")
-    other = start_agent(RESTATE, MODEL, env={"AGENT_MAX_ATTEMPTS": "2"})
-    assert other.pid != pid
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example")
+    other_agent = start_agent(RESTATE, MODEL, env={"AGENT_MAX_ATTEMPTS": "2"})
     assert not psutil.pid_exists(pid)
-    assert other.uri == agent.uri
-    assert environment(other)["AGENT_MODEL"] == "large"
-    assert environment(other)["AGENT_MAX_ATTEMPTS"] == "2"
+    assert other_agent.uri == agent.uri
+    assert environment(other_agent)["AGENT_MODEL"] == "large"
+    assert environment(other_agent)["AGENT_MAX_ATTEMPTS"] == "2"
+    assert environment(other_agent)["HTTPS_PROXY"] == "http://proxy.example"
+    assert "127.0.0.1" in environment(other_agent)["no_proxy"]
+
+    shutil.rmtree(own_state_dir)  # without a word to what runs
+    pid = other_agent.pid
+    assert start_agent(RESTATE, MODEL).pid != pid
+    assert not psutil.pid_exists(pid)
 
 
 def test_a_crash_and_the_start_after_it() -> None:
@@ -87,21 +97,6 @@ def test_a_crash_and_the_start_after_it() -> None:
     assert agent.uri == uri
     agent.start()  # nothing happens the second time
     assert start_agent(RESTATE, MODEL).pid == agent.pid  # nor when another kernel asks for it
-
-
-def test_it_outlives_its_kernel_and_ends_when_told_to() -> None:
-    kernel = (
-        "from tests.workbench.test_agent_process import *; print(start_agent(RESTATE, MODEL).pid)"
-    )
-    said = subprocess.run(
-        [sys.executable, "-c", kernel],
-        cwd=home.REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    agent = start_agent(RESTATE, MODEL)
-    assert agent.pid == int(said.stdout)
     agent.stop()
     assert process.find("agent") is None
     with pytest.raises(httpx.ConnectError):
@@ -116,13 +111,13 @@ def test_a_setting_that_the_agent_refuses() -> None:
 
 
 def test_a_providers_key_reaches_it_and_no_file(
-    own_home: Path, monkeypatch: pytest.MonkeyPatch
+    own_state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     agent = start_agent(RESTATE, Model("https://provider.example/v1", scripted=False))
     assert environment(agent)["OPENAI_API_KEY"] == "sk-secret"
     assert environment(agent)["OPENAI_BASE_URL"] == "https://provider.example/v1"
-    files = [path for path in own_home.rglob("*") if path.is_file()]
+    files = [path for path in own_state_dir.rglob("*") if path.is_file()]
     assert files
     assert not any("sk-secret" in path.read_text() for path in files)
 

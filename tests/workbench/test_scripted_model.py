@@ -22,9 +22,9 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from workbench import process
 from workbench.clients import wait_until
-from workbench.errors import WorkbenchError
-from workbench.model import ModelRequest, Provider, ScriptedModel, start_model
+from workbench.model_client import ModelRequest, Provider, ScriptedModel, start_model
 from workbench.scripted_model.openai_format import tokens
+from workbench.state_dir import WorkbenchError
 
 pytestmark = pytest.mark.anyio
 

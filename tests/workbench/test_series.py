@@ -14,8 +14,8 @@ import nbformat
 import pytest
 
 from tests.series_lessons import NEVER_ENDS, STARTS, Lessons
-from workbench.errors import WorkbenchError
 from workbench.series.runner import run
+from workbench.state_dir import WorkbenchError
 
 
 @pytest.fixture(scope="module")

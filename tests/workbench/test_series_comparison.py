@@ -7,9 +7,9 @@ from typing import Any
 import nbformat
 import pytest
 
-from workbench.errors import WorkbenchError
 from workbench.series.check.comparison import Difference, differences
 from workbench.series.check.variation import Variation
+from workbench.state_dir import WorkbenchError
 
 PNG = {"image/png": "iVBORw0KGgoAAAA", "text/plain": "a tree"}
 

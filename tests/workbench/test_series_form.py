@@ -8,8 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from workbench.home import REPOSITORY
 from workbench.series.check.form import faults
+from workbench.state_dir import REPOSITORY
 
 OPENING = "# 07 · Try it\n**What you'll do** **What you'll learn** **What you'll need** **Time**"
 CLOSING = "## What you have seen\n\nIt.\n\n## Clean up\n\n**Next:** [08 · More](08_more.ipynb)"

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.series_lessons import Lessons
-from workbench.errors import WorkbenchError
 from workbench.series.disk import make_folder, write_text
 from workbench.series.lesson import execute
 from workbench.series.outcome import NO_SPACE
+from workbench.state_dir import WorkbenchError
 
 _AS_ROOT_OF_OWN = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
 

@@ -13,10 +13,10 @@ from bs4 import BeautifulSoup
 
 from tests.series_lessons import Lessons
 from tests.site_links import broken_links
-from workbench.errors import WorkbenchError
 from workbench.series.outcome import Outcome
 from workbench.series.site.diagram import diagram_image
 from workbench.series.site.site import Site
+from workbench.state_dir import WorkbenchError
 
 _PIXEL = "iVBORw0KGgo="  # it begins as PNG files do
 FIGURE = f"""\

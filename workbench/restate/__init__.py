@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
 
-from workbench.errors import WorkbenchError
-from workbench.home import exclusive
-from workbench.restate import docker, embedded, external
-from workbench.restate.engine import Engine, find_engine
+import psutil
+
+from workbench import loopback, process
+from workbench.restate import docker
 from workbench.restate.install import VERSION, install_server
-from workbench.restate.seen import remember
-from workbench.restate.server import Restate
+from workbench.restate.server import Ports, Probe, Restate, choose_ports, load_ports
+from workbench.state_dir import WorkbenchError, exclusive, state_dir
 
-__all__ = ["VERSION", "Restate", "install_server", "start_restate"]
+__all__ = ["VERSION", "Restate", "install_server", "start_restate", "version_in_use"]
 
 _MODES = ("auto", "docker", "embedded", "external")
+_NAME = "restate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedRestate(Restate):
+    """The server's binary as a child process; its data are in the state folder."""
+
+    process: process.Running = field(repr=False)
+
+    def stop(self) -> None:
+        """Stop the server; its data stay."""
+        self.process.stop()
+
+    def kill(self) -> None:
+        """SIGKILL the server."""
+        self.process.kill()
 
 
 def start_restate(
@@ -25,41 +45,203 @@ def start_restate(
     version: str | None = None,
     progress: Callable[[str], None] = print,
 ) -> Restate:
-    """Start a Restate server, or find the one that this home's last start left running.
+    """Start a Restate server, or find the one that this state folder's last start left running.
 
     `mode` is `docker`, `embedded`, `external` or `auto`; without it, `$RESTATE_MODE`; without that,
-    `auto`: Docker if an engine answers, else embedded. `version` is a released server's, where it
-    shall be another one than the series is written against; that goes with `embedded` only.
-    `progress` is given a line for each step that takes long (an installation, a download). Raises
-    WorkbenchError that names the fix.
+    `auto`: Docker if an engine answers, else embedded. `version` is that of another released server
+    than the series is written against; it goes with `embedded` only. `progress` is given a line for
+    each step that takes long (an installation, a download). Raises WorkbenchError that names the
+    fix.
     """
-    mode = mode or os.environ.get("RESTATE_MODE") or "auto"
-    if mode not in _MODES:
-        where = "" if mode != os.environ.get("RESTATE_MODE") else " in RESTATE_MODE"
-        raise WorkbenchError(
-            f"Unknown Restate mode {mode!r}{where}; valid are {', '.join(_MODES)}."
-        )
+    mode = mode or chosen_mode()
     if version is not None and mode != "embedded":
         raise WorkbenchError(f"Restate {version} can be had in the mode embedded, not {mode}.")
-    restate = _start(mode, version, progress)
-    remember(restate)
-    return restate
-
-
-def _start(mode: str, version: str | None, progress: Callable[[str], None]) -> Restate:
+    if mode not in _MODES:
+        raise WorkbenchError(f"Unknown Restate mode {mode!r}; valid are {', '.join(_MODES)}.")
     if mode == "external":
-        return external.find_external()
-    with exclusive("restate", timeout=900):
-        found = _engine(mode)
-        if found is not None:
-            return docker.start_docker(found, progress)
-        return embedded.start_embedded(progress, version)
+        return _find_external()
+    with exclusive(_NAME, timeout=900):
+        engine = None
+        if mode == "docker":
+            engine = docker.find_engine(progress, limit=30.0)
+        elif mode == "auto" and process.find(_NAME) is None:
+            engine = docker.answering_engine(progress)
+        if engine is not None:
+            return docker.start_docker(engine, progress)
+        return _start_embedded(progress, version)
 
 
-def _engine(mode: str) -> Engine | None:
-    if mode == "docker":
-        return find_engine()
-    if mode == "auto" and not embedded.is_running():
+def chosen_mode() -> str:
+    """The mode that `$RESTATE_MODE` names, or else `auto`. Raises WorkbenchError for another."""
+    mode = os.environ.get("RESTATE_MODE") or "auto"
+    if mode not in _MODES:
+        raise WorkbenchError(
+            f"Unknown Restate mode {mode!r} in RESTATE_MODE; valid are {', '.join(_MODES)}."
+        )
+    return mode
+
+
+def version_in_use(state: Path) -> str:
+    """The server that runs in the state folder `state`, for a report: `1.7.12 (embedded)`.
+
+    Empty where there is none.
+    """
+    if os.environ.get("RESTATE_MODE") == "external":
+        urls = {"external": os.environ.get("RESTATE_ADMIN_URL", "")}
+    else:
+        ports = {mode: load_ports(state / "restate" / mode) for mode in ("embedded", "docker")}
+        urls = {mode: chosen.admin_url for mode, chosen in ports.items() if chosen}
+    for mode, admin_url in urls.items():
         with contextlib.suppress(WorkbenchError):
-            return find_engine()
-    return None
+            return f"{Probe('', admin_url).version()} ({mode})"
+    return ""
+
+
+# Embedded: one static binary, no container, nothing to administer
+
+
+def _start_embedded(progress: Callable[[str], None], version: str | None) -> EmbeddedRestate:
+    running, ports = _run_server(progress, version or VERSION)
+    found = Probe(ports.ingress_url, ports.admin_url).version()
+    if version not in (None, found):
+        raise WorkbenchError(
+            f"Restate {found} runs in {state_dir()}, and not {version}.\n"
+            "Stop it first, or set WORKBENCH_HOME to another folder."
+        )
+    return EmbeddedRestate(
+        mode="embedded",
+        version=found,
+        ingress_url=ports.ingress_url,
+        admin_url=ports.admin_url,
+        process=running,
+    )
+
+
+def _run_server(progress: Callable[[str], None], version: str) -> tuple[process.Running, Ports]:
+    """The server, found or started, and ready.
+
+    A port may be taken between the look at it and the server's own attempt: then others are tried,
+    or `choose_ports` says that one of the environment is taken.
+    """
+    for tries_left in (2, 1, 0):
+        running = process.find(_NAME) or _launch(progress, version)
+        ports = Ports(**running.extra)
+        try:
+            _wait_ready(running, ports)
+            break
+        except WorkbenchError:
+            all_free = all(loopback.is_free(port) for port in asdict(ports).values())
+            if running.alive or all_free or not tries_left:
+                raise
+    return running, ports
+
+
+def _launch(progress: Callable[[str], None], version: str) -> process.Running:
+    process.stop_lost(_NAME)  # it may hold the ports
+    binary = install_server(progress, version=version)
+    ports = choose_ports(_folder())
+    command = [
+        *(str(binary), "--no-logo", "--log-disable-ansi-codes", "true"),
+        *("--listen-mode", "tcp"),  # a Unix socket's path may not be as long as a state folder's
+        *("--base-dir", str(_folder() / "data"), "--node-name", "workbench"),
+    ]
+    # It makes folders in the system's place for temporary files and leaves them behind.
+    temporary = _folder() / "tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    env = {
+        # It would send the agent's invocations through them; whatever it calls is on this machine.
+        **{name: None for name in os.environ if name.upper().endswith("_PROXY")},
+        "TMPDIR": str(temporary),
+        "RESTATE_BIND_IP": "127.0.0.1",
+        "RESTATE_BIND_PORT": str(ports.node),
+        "RESTATE_INGRESS__BIND_PORT": str(ports.ingress),
+        "RESTATE_ADMIN__BIND_PORT": str(ports.admin),
+        "RESTATE_DISABLE_TELEMETRY": "true",
+        # A leader has to be found for each of them: 4 are ready in a third of the time of 24.
+        "RESTATE_DEFAULT_NUM_PARTITIONS": "4",
+        "OPENAI_API_KEY": None,  # the agent's secret is none of the server's business
+    }
+    return process.start(_NAME, command, env=env, extra=asdict(ports))
+
+
+def _wait_ready(running: process.Running, ports: Ports) -> None:
+    probe = Probe(ports.ingress_url, ports.admin_url)
+
+    def ready() -> bool:
+        return probe.ready() and {ports.ingress, ports.admin} <= _listening(running.pid)
+
+    data = _folder() / "data"
+    running.wait_ready(ready, advice=f"If its data are damaged, remove {data} and start again.")
+
+
+def _listening(pid: int) -> set[int]:
+    """The ports of a process: what answers on a port may be another server."""
+    try:
+        connections = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return set()
+    return {each.laddr[1] for each in connections if each.status == psutil.CONN_LISTEN}
+
+
+def _folder() -> Path:
+    return state_dir() / "restate" / "embedded"
+
+
+# External: its addresses come from the environment
+
+
+def _find_external() -> Restate:
+    """The server at `$RESTATE_INGRESS_URL` and `$RESTATE_ADMIN_URL`.
+
+    One that is not on this machine needs `$RESTATE_AGENT_HOST`, the name under which it reaches
+    this machine, and `$AGENT_IDENTITY_KEYS`, for the agent then listens beyond loopback (on the
+    host of `$AGENT_BIND`, or all addresses). Raises WorkbenchError for what is missing or amiss.
+    """
+    ingress_url, admin_url = _url("RESTATE_INGRESS_URL"), _url("RESTATE_ADMIN_URL")
+    probe = Probe(ingress_url, admin_url)
+    version = probe.version()
+    if not probe.healthy():
+        raise WorkbenchError(
+            f"Restate {version} answers at {admin_url}, but no ingress at {ingress_url}.\n"
+            "Correct RESTATE_INGRESS_URL (port 8080)."
+        )
+    agent_host, agent_bind, identity_keys = _callback_address(admin_url)
+    return Restate(
+        mode="external",
+        version=version,
+        ingress_url=ingress_url,
+        admin_url=admin_url,
+        agent_host=agent_host,
+        agent_bind=agent_bind,
+        identity_keys=identity_keys,
+    )
+
+
+def _url(variable: str) -> str:
+    value = os.environ.get(variable, "").rstrip("/")
+    if not value:
+        raise WorkbenchError(
+            f"RESTATE_MODE=external needs {variable}. Set RESTATE_INGRESS_URL and "
+            "RESTATE_ADMIN_URL,\nfor example http://127.0.0.1:8080 and http://127.0.0.1:9070."
+        )
+    if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
+        raise WorkbenchError(f"{variable} is {value!r}; it must begin with http:// or https://.")
+    return value
+
+
+def _callback_address(admin_url: str) -> tuple[str, str, tuple[str, ...]]:
+    """How the server reaches this machine: name, address to listen on, identity keys."""
+    host = os.environ.get("RESTATE_AGENT_HOST")
+    if not host and loopback.is_loopback(urlsplit(admin_url).hostname or ""):
+        return "127.0.0.1", "127.0.0.1", ()
+    keys = os.environ.get("AGENT_IDENTITY_KEYS", "")
+    needed = {"RESTATE_AGENT_HOST": host, "AGENT_IDENTITY_KEYS": keys}
+    if not host or not keys:
+        missing = " and ".join(name for name, value in needed.items() if not value)
+        raise WorkbenchError(
+            f"The Restate server at {admin_url} is not on this machine, so set {missing}:\n"
+            "the name under which it reaches this machine, and its public key (publickeyv1_…)."
+        )
+    bind = os.environ.get("AGENT_BIND", "").rpartition(":")[0] or "0.0.0.0"
+    return host, bind, tuple(key.strip() for key in keys.split(",") if key.strip())

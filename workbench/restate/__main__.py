@@ -1,11 +1,11 @@
-"""`python -m workbench.restate install`: install the embedded server ahead of its first start."""
+"""`python -m workbench.restate install`: install the embedded server where it will be needed."""
 
 from __future__ import annotations
 
 import sys
 
-from workbench.errors import WorkbenchError
-from workbench.restate.install import install_server
+from workbench.restate import chosen_mode, docker, install_server
+from workbench.state_dir import WorkbenchError
 
 
 def main(arguments: list[str]) -> int:
@@ -14,7 +14,11 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m workbench.restate install", file=sys.stderr)
         return 2
     try:
-        print(install_server())
+        mode = chosen_mode()
+        if mode == "embedded" or (mode == "auto" and docker.answering_engine() is None):
+            print(install_server())
+        else:
+            print("No server is installed: Restate runs elsewhere (RESTATE_MODE, or Docker).")
     except WorkbenchError as error:
         print(error, file=sys.stderr)
         return 1

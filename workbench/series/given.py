@@ -9,7 +9,7 @@ from typing import Any
 import nbformat
 import papermill
 
-from workbench.errors import WorkbenchError
+from workbench.state_dir import WorkbenchError
 
 
 def count_cells(lesson: Path) -> int:

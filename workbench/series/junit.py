@@ -35,8 +35,8 @@ def write_junit(outcomes: Sequence[Outcome], facts: Mapping[str, str], path: Pat
 
 def _suite(outcome: Outcome, facts: Mapping[str, str]) -> junitparser.TestSuite:
     suite = junitparser.TestSuite(outcome.lesson.stem)
-    server = outcome.server
-    properties = {"restate": server.version, "mode": server.mode} if server else {}
+    version, _, mode = outcome.server.partition(" ")
+    properties = {"restate": version, "mode": mode.strip("()")} if version else {}
     for name, value in {**facts, **properties}.items():
         suite.add_property(name, value)
     cells = {

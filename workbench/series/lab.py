@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from workbench import process
-from workbench.home import home
 from workbench.series.ending import JUPYTER, end_session
 from workbench.series.folders import jupyter_folders
 from workbench.series.shapes import KEEP_SHAPES
+from workbench.state_dir import state_dir
 
 _NAME = "jupyterlab"
 
@@ -54,7 +54,7 @@ def open_lab(root: Path, lesson: Path) -> None:
 
 def _start(root: Path, lesson: Path) -> process.Running:
     page = f"/lab/tree/{lesson.relative_to(root).as_posix()}"
-    base = home() / JUPYTER
+    base = state_dir() / JUPYTER
     base.mkdir(exist_ok=True)
     _decline_news(base)
     _write_style(base)
@@ -94,7 +94,7 @@ def _wait_ready(running: process.Running) -> None:
 
 def _info_file(running: process.Running) -> Path:
     """Where the server says how it is reached, once it can be."""
-    return home() / JUPYTER / "runtime" / f"jpserver-{running.pid}.json"
+    return state_dir() / JUPYTER / "runtime" / f"jpserver-{running.pid}.json"
 
 
 def _url(running: process.Running) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench.restate.seen import Seen
-
 FAILED = "failed"
 """The kind of a failure that the lesson's own code raised."""
 
@@ -59,7 +57,7 @@ class Outcome:
     """Of these, the time in which the scripted model was at work."""
     failures: Sequence[Failure] = ()
     """In the order of their discovery; none: the lesson passed."""
-    server: Seen | None = None
+    server: str = ""
     """The Restate server that this lesson or those before it in its job have used, if any."""
     logs: Mapping[str, str] = field(default_factory=dict)
     """The last lines of the logs of a failed lesson's processes, by the logs' names."""

@@ -14,9 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import WorkbenchError
-from workbench.home import home
-from workbench.restate.seen import last_seen
+from workbench.restate import version_in_use
 from workbench.series.cell_limit import CELL_SECONDS
 from workbench.series.disk import complaint, full_disk, make_folder
 from workbench.series.ending import JOB, JUPYTER, end_run, new_run
@@ -31,6 +29,7 @@ from workbench.series.logs import forget_logs, keep_logs
 from workbench.series.outcome import NO_SPACE, OF_THE_NOTEBOOK, Failure, Outcome
 from workbench.series.report import Report
 from workbench.series.site.site import Site
+from workbench.state_dir import WorkbenchError, state_dir
 
 Verify = Callable[[Path, Path], list[Failure]]
 
@@ -164,7 +163,7 @@ class _Series:
             kernel_seconds=first_cell[0] - began if first_cell else 0.0,
             model_seconds=model_seconds(home, since=began),
             failures=failures,
-            server=last_seen(home),
+            server=version_in_use(home),
             logs=keep_logs(home, since=began, folder=logs) if tell_more else {},
         )
         self.outcomes.append(outcome)
@@ -202,7 +201,7 @@ def _run_folder() -> Iterator[Path]:
     try:
         folder = new_run()
     except OSError as error:
-        raise complaint(error, home()) from error
+        raise complaint(error, state_dir()) from error
     try:
         yield folder
     finally:

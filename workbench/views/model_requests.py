@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from workbench.views.table import print_table
 
 if TYPE_CHECKING:
-    from workbench.model import Provider, ScriptedModel
+    from workbench.model_client import Provider, ScriptedModel
     from workbench.scripted_model.requests import ModelRequest
 
 

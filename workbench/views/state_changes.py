@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import WorkbenchError
 from workbench.ids import clipped, one_line
+from workbench.state_dir import WorkbenchError
 from workbench.views.state import natural_order, state_rows
 from workbench.views.table import WIDTH, print_table
 

@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 import mistune
 import nbformat
 
-from workbench.errors import WorkbenchError
 from workbench.series.check.variation import Variation
+from workbench.state_dir import WorkbenchError
 
 __all__ = ["Fault", "faults"]
 

@@ -20,8 +20,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.errors import WorkbenchError
 from workbench.series.check.times import without_times
+from workbench.state_dir import WorkbenchError
 from workbench.views.figure_style import BARS, MARKS
 
 __all__ = ["TAG", "Variation"]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import nbformat
 
-from workbench.errors import WorkbenchError
 from workbench.series.check.comparison import differences
 from workbench.series.check.form import faults
 from workbench.series.check.update import update
 from workbench.series.outcome import DIFFERS, MALFORMED, Failure
+from workbench.state_dir import WorkbenchError
 
 __all__ = ["Verifier"]
 

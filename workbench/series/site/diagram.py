@@ -10,9 +10,8 @@ from html import escape
 from importlib.metadata import version
 from pathlib import Path
 
-from workbench.errors import WorkbenchError
-from workbench.home import REPOSITORY
 from workbench.series.disk import make_folder, write_text
+from workbench.state_dir import REPOSITORY, WorkbenchError
 
 _DRAWN = REPOSITORY / ".workbench" / "diagrams"  # for all homes: a drawing takes most of a second
 

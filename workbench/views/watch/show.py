@@ -15,7 +15,7 @@ from workbench.views.watch.tree_watch import TreeState, TreeWatch
 
 if TYPE_CHECKING:
     from workbench.clients import Admin
-    from workbench.model import Provider, ScriptedModel
+    from workbench.model_client import Provider, ScriptedModel
 
 _PAUSE = 0.2
 

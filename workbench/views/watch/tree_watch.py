@@ -17,7 +17,7 @@ from workbench.views.tree import tree_rows
 
 if TYPE_CHECKING:
     from workbench.clients import Admin
-    from workbench.model import Provider, ScriptedModel
+    from workbench.model_client import Provider, ScriptedModel
 
 _OVER = ("completed", "no record")
 _NOT_AWAITED = (*_OVER, "scheduled")

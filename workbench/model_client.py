@@ -1,7 +1,7 @@
 """The chat model behind the lessons: the scripted one, started here, or a real provider.
 
-A lesson says `model = start_model()` and goes on the same way with either; only what no provider
-offers (a settable rate, faults on demand, a record of each request) needs the scripted one.
+A lesson says `model = start_model()` and goes on the same way with either. What no provider offers
+(a settable rate, faults on demand, a record of each request) needs the scripted one.
 """
 
 from __future__ import annotations
@@ -9,21 +9,18 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx
 
 from workbench import process
-from workbench.errors import WorkbenchError
-from workbench.home import exclusive, home
 from workbench.scripted_model.requests import ModelRequest
+from workbench.state_dir import WorkbenchError, exclusive, state_dir
 
 __all__ = ["ModelRequest", "Provider", "ScriptedModel", "start_model"]
 
 _NAME = "model"
 _OPENAI_URL = "https://api.openai.com/v1"  # where the OpenAI client goes unless told otherwise
-_TOKENS_PER_SECOND = 250.0
-_FIRST_TOKEN_SECONDS = 0.05
 
 
 class ScriptedModel:
@@ -34,11 +31,10 @@ class ScriptedModel:
 
     def __init__(self, running: process.Running, port: int) -> None:
         self._running = running
-        self._url = f"http://127.0.0.1:{port}"
-        # Not through the environment's proxies, for the model is on this machine; and no connection
-        # is kept, so that nothing has to be closed in the end.
+        self.base_url = f"http://127.0.0.1:{port}/v1"
+        # No connection is kept, so that nothing has to be closed in the end.
         self._http = httpx.Client(
-            base_url=f"{self._url}/control/",
+            base_url=f"http://127.0.0.1:{port}/control/",
             trust_env=False,
             timeout=30.0,  # one that is gone refuses at once; one on a busy machine may be slow
             limits=httpx.Limits(max_keepalive_connections=0),
@@ -46,10 +42,6 @@ class ScriptedModel:
 
     def __str__(self) -> str:
         return f"scripted model · {self.base_url}"
-
-    @property
-    def base_url(self) -> str:
-        return f"{self._url}/v1"
 
     def set(
         self, *, tokens_per_second: float | None = None, first_token_seconds: float | None = None
@@ -80,18 +72,15 @@ class ScriptedModel:
         in their label or in their last user message. `retry_after`: seconds, for a rate_limit.
         `echo_key`: the refusal quotes the key that came with the request.
         """
-        self._call(
-            "PUT",
-            "fault",
-            {
-                "kind": kind,
-                "times": times,
-                "retry_after": retry_after,
-                "match": match,
-                "after_tokens": after_tokens,
-                "echo_key": echo_key,
-            },
-        )
+        fault = {
+            "kind": kind,
+            "times": times,
+            "retry_after": retry_after,
+            "match": match,
+            "after_tokens": after_tokens,
+            "echo_key": echo_key,
+        }
+        self._call("PUT", "fault", fault)
 
     def mend(self) -> None:
         """Answer again."""
@@ -106,6 +95,7 @@ class ScriptedModel:
         return [ModelRequest(**request) for request in found]
 
     def stop(self) -> None:
+        """End the model's process."""
         self._running.stop()
 
     def _call(
@@ -124,7 +114,10 @@ class ScriptedModel:
 
 
 class Provider:
-    """A real model, reached with the environment's OPENAI_API_KEY and OPENAI_BASE_URL."""
+    """A real model, reached with the environment's OPENAI_API_KEY and OPENAI_BASE_URL.
+
+    Using any other method of the scripted model raises WorkbenchError.
+    """
 
     scripted = False
 
@@ -134,43 +127,22 @@ class Provider:
     def __str__(self) -> str:
         return f"model provider · {self.base_url}"
 
-    def set(
-        self, *, tokens_per_second: float | None = None, first_token_seconds: float | None = None
-    ) -> None:
-        self._needs_the_scripted_model("Setting the rate of the model")
-
-    def fail(
-        self,
-        kind: str,
-        *,
-        times: int | None = None,
-        retry_after: float | None = None,
-        match: str | None = None,
-        after_tokens: int | None = None,
-        echo_key: bool = False,
-    ) -> None:
-        self._needs_the_scripted_model("Making the model fail")
-
-    def mend(self) -> None:
-        self._needs_the_scripted_model("Mending the model")
-
-    def requests(self, label_prefix: str = "", *, after: int = 0) -> list[ModelRequest]:
-        self._needs_the_scripted_model("Listing the model's requests")
-
     def stop(self) -> None:
         """Do nothing: nothing was started."""
 
-    def _needs_the_scripted_model(self, what: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(ScriptedModel, name):
+            raise AttributeError(name)
         raise WorkbenchError(
-            f"{what} needs the scripted model, but the provider at {self.base_url} is in use.\n"
-            "Unset OPENAI_API_KEY and OPENAI_BASE_URL, then start again."
+            f"model.{name}() needs the scripted model, but the provider at {self.base_url} is in "
+            "use.\nUnset OPENAI_API_KEY and OPENAI_BASE_URL, then start again."
         )
 
 
 def start_model(
     *,
-    tokens_per_second: float = _TOKENS_PER_SECOND,
-    first_token_seconds: float = _FIRST_TOKEN_SECONDS,
+    tokens_per_second: float = 250.0,
+    first_token_seconds: float = 0.05,
     scripted: bool = False,
 ) -> ScriptedModel | Provider:
     """Start the scripted model, or find it running; it then has these settings and no fault.
@@ -185,7 +157,7 @@ def start_model(
     with exclusive(_NAME):
         running = process.find(_NAME) or _start()
         port_file = Path(running.extra["port_file"])
-        # It listens before it writes the file, so whoever has read the port can connect.
+        # It listens before it writes the file, so a reader of the port can connect.
         running.wait_ready(port_file.exists)
     model = ScriptedModel(running, int(port_file.read_text()))
     # An earlier lesson may have left it slow, or broken in the middle of a scenario.
@@ -195,7 +167,7 @@ def start_model(
 
 
 def _start() -> process.Running:
-    port_file = home() / "model.port"
+    port_file = state_dir() / "model.port"
     port_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "workbench.scripted_model", "--port-file", str(port_file)]
     return process.start(_NAME, command, env={}, extra={"port_file": str(port_file)})

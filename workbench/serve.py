@@ -11,18 +11,15 @@ import atexit
 import contextlib
 import socket
 import threading
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from workbench import ports
-from workbench.errors import WorkbenchError
+from workbench import loopback
+from workbench.state_dir import WorkbenchError
 
 if TYPE_CHECKING:
     from restate import Service, VirtualObject, Workflow
 
     from workbench.restate import Restate
-
-__all__ = ["Served", "serve_here"]
 
 # Restate keeps one connection for long and opens a stream on it for each invocation; the values
 # that https://docs.restate.dev/develop/python/serving gives.
@@ -31,35 +28,21 @@ _UNLIMITED = 2_147_483_647
 _served: dict[str, Served] = {}
 
 
-class Served:
+class Served(contextlib.AbstractContextManager["Served"]):
     """Services that this kernel serves. A context manager: it stops serving when left."""
 
-    def __init__(
-        self,
-        name: str,
-        services: tuple[Service | VirtualObject | Workflow, ...],
-        listener: socket.socket,
-        restate: Restate | None,
-    ) -> None:
-        import restate as sdk  # a quarter of a second, which most lessons need not wait for
-
+    def __init__(self, name: str, app: Any, listener: socket.socket, host: str) -> None:
         self.name = name
         self.port = int(listener.getsockname()[1])
-        self._host = restate.agent_host if restate else "127.0.0.1"
-        self._app = sdk.app(
-            services, identity_keys=list(restate.identity_keys) if restate else None
-        )
+        self.uri = f"http://{host}:{self.port}"
+        """Where Restate reaches the services: what a deployment is registered with."""
+        self._app = app
         self._listener = listener
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._attempts: set[asyncio.Future[None]] = set()
         self._thread = threading.Thread(target=self._run, name=f"serve {name}", daemon=True)
         self._thread.start()
-
-    @property
-    def uri(self) -> str:
-        """Where Restate reaches the services: what a deployment is registered with."""
-        return f"http://{self._host}:{self.port}"
 
     def stop(self, grace: float = 10.0) -> None:
         """Stop serving; the port is free when this returns. Nothing happens the second time.
@@ -78,15 +61,7 @@ class Served:
         if _served.get(self.name) is self:
             del _served[self.name]
 
-    def __enter__(self) -> Served:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def __str__(self) -> str:
@@ -111,29 +86,27 @@ class Served:
 
         config = Config()
         config.bind = [f"fd://{self._listener.detach()}"]
-        # Below that it says, each time, that the SDK's app takes no lifespan events.
-        config.loglevel = "ERROR"
+        config.loglevel = "ERROR"  # below that it says that the SDK takes no lifespan events
         config.h2_max_concurrent_streams = _UNLIMITED
         config.keep_alive_max_requests = _UNLIMITED
         config.keep_alive_timeout = _UNLIMITED
         # When it is asked to end, no request is left; but hypercorn never again takes a connection
         # for idle on which the server broke off a request, as a kill does, and would wait for it.
         config.graceful_timeout = 0.1
-
-        async def stopped() -> None:
-            await self._stopping.wait()
-            # hypercorn breaks down noisily if it is closed with requests under way.
-            while self._attempts:
-                for attempt in self._attempts:
-                    attempt.cancel()  # the SDK takes the first one for the handler's end
-                await asyncio.wait(self._attempts, timeout=0.05)
-
         try:
-            await hypercorn.asyncio.serve(self._answer, config, shutdown_trigger=stopped)
+            await hypercorn.asyncio.serve(self._answer, config, shutdown_trigger=self._stopped)
         except Exception:
             # It fails on what still arrives for a request that was cut off.
             if not self._stopping.is_set():
                 raise
+
+    async def _stopped(self) -> None:
+        await self._stopping.wait()
+        # hypercorn breaks down noisily if it is closed with requests under way.
+        while self._attempts:
+            for attempt in self._attempts:
+                attempt.cancel()  # the SDK takes the first one for the handler's end
+            await asyncio.wait(self._attempts, timeout=0.05)
 
     def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Print what goes wrong in the loop, but for connections that break while it stops."""
@@ -171,29 +144,30 @@ def serve_here(
     Another version beside the first needs another `name`. Pass `restate` when its server may be in
     a container, for the address and the identity key. Raises WorkbenchError if the port is taken.
     """
+    import restate as sdk  # a quarter of a second, which most lessons need not wait for
+
     name = name or ", ".join(service.name for service in services)
     former = _served.get(name)
     port = port or (former.port if former else None)
-    for served in [
-        served for served in _served.values() if served is former or served.port == port
-    ]:
-        served.stop()
-    served = Served(
-        name, services, _listen(port, restate.agent_bind if restate else "127.0.0.1"), restate
-    )
-    _served[name] = served
-    return served
+    for served in list(_served.values()):
+        if served is former or served.port == port:
+            served.stop()
+    keys = list(restate.identity_keys) if restate else None
+    listener = _listen(port, restate.agent_bind if restate else "127.0.0.1")
+    host = restate.agent_host if restate else "127.0.0.1"
+    _served[name] = Served(name, sdk.app(services, identity_keys=keys), listener, host)
+    return _served[name]
 
 
 def _listen(port: int | None, host: str) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port or ports.free_port(host=host)))
+        listener.bind((host, port or loopback.free_port(host=host)))
     except OSError as error:
         listener.close()
         raise WorkbenchError(
-            f"Cannot serve on port {port}: it is taken by {ports.holder(port or 0)}.\n"
+            f"Cannot serve on port {port}: it is taken by {loopback.port_holder(port or 0)}.\n"
             "Leave `port` out to get a free one."
         ) from error
     listener.listen()  # from here on callers can connect, and wait until the loop accepts

@@ -1,8 +1,10 @@
-"""TCP ports on this machine: which are free, and who holds one that is not."""
+"""This machine's own network: which TCP ports are free, who holds one, and no proxy in between."""
 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
+import os
 import random
 import socket
 
@@ -37,7 +39,7 @@ def free_port(preferred: int | None = None, *, host: str = "127.0.0.1") -> int:
     return port
 
 
-def holder(port: int) -> str:
+def port_holder(port: int) -> str:
     """Who listens on `port`, as `node (pid 123)`; `another program` where the system won't say."""
     with contextlib.suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
@@ -45,3 +47,25 @@ def holder(port: int) -> str:
             if listens and connection.laddr and connection.laddr[1] == port and connection.pid:
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     return "another program"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address, is this machine's own."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def no_proxy() -> dict[str, str]:
+    """The variables `NO_PROXY` and `no_proxy`, with this machine added to what they exclude.
+
+    A program that has them reaches loopback directly, and all else through the user's proxy.
+    """
+    given = ",".join(os.environ.get(name, "") for name in ("NO_PROXY", "no_proxy"))
+    hosts = [host.strip() for host in given.split(",") if host.strip()]
+    if "*" in hosts:  # only alone does every program take it for all hosts
+        value = "*"
+    else:
+        value = ",".join(dict.fromkeys([*hosts, "localhost", "127.0.0.1", "::1"]))
+    return {"NO_PROXY": value, "no_proxy": value}

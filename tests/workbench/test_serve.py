@@ -1,22 +1,22 @@
 """Services served from this kernel: changed and served again, stopped without a trace."""
 
 import asyncio
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import httpx
 import pytest
 import restate as sdk
 
-from workbench import home, ports
+from workbench import loopback
 from workbench.clients import wait_until
-from workbench.errors import WorkbenchError
 from workbench.lesson import stop_all
 from workbench.restate import Restate, start_restate
-from workbench.serve_here import serve_here
+from workbench.serve import serve_here
+from workbench.state_dir import WorkbenchError
+
+Kernel = Callable[[str], tuple[str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +49,13 @@ def greet(server: Restate, service: str = "Greeter") -> str:
 
 
 def test_a_synchronous_call_from_the_same_kernel_is_answered(server: Restate) -> None:
+    threads = threading.active_count()
     with serve_here(greeter("Hello")) as served:
         register(server, served.uri)
         assert greet(server) == "Hello you"
         assert str(served) == f"Greeter · {served.uri} · served from this kernel"
-    assert ports.is_free(served.port)
+    assert loopback.is_free(served.port)
+    assert threading.active_count() == threads
     served.stop()  # nothing happens the second time
 
 
@@ -68,27 +70,18 @@ def test_a_cell_may_be_run_again(server: Restate) -> None:
             assert greet(server) == "Good morning you"
 
 
-def test_a_port_is_taken_over_from_another_name() -> None:
+def test_several_are_served_side_by_side(server: Restate) -> None:
     with (
-        serve_here(greeter("a", "A")) as first,
-        serve_here(greeter("b", "B"), port=first.port) as second,
+        serve_here(greeter("Hello"), greeter("Bye", "Two")) as first,
+        serve_here(greeter("Hi"), name="new") as second,
     ):
-        assert second.port == first.port
-
-
-def test_two_names_are_served_side_by_side(server: Restate) -> None:
-    with serve_here(greeter("Hello")) as first, serve_here(greeter("Hi"), name="new") as second:
         assert first.uri != second.uri
         register(server, second.uri)
         assert greet(server) == "Hi you"
         register(server, first.uri)
-        assert greet(server) == "Hello you"
-
-
-def test_several_services_are_one_deployment(server: Restate) -> None:
-    with serve_here(greeter("Hello", "One"), greeter("Bye", "Two")) as served:
-        register(server, served.uri)
-        assert [greet(server, "One"), greet(server, "Two")] == ["Hello you", "Bye you"]
+        assert [greet(server), greet(server, "Two")] == ["Hello you", "Bye you"]
+        with serve_here(greeter("B", "B"), port=first.port) as third:  # taken over
+            assert third.port == first.port
 
 
 def test_stopping_cuts_off_an_attempt_and_restate_tries_again(
@@ -120,45 +113,23 @@ def test_stopping_cuts_off_an_attempt_and_restate_tries_again(
     assert capfd.readouterr().err == ""  # neither a traceback nor a word of a pending task
 
 
-def test_no_thread_is_left_behind() -> None:
-    before = threading.active_count()
-    with serve_here(greeter("Hello")):
-        assert threading.active_count() == before + 1
-    assert threading.active_count() == before
-
-
-def test_a_port_of_another_program() -> None:
+def test_a_port_of_another_program(another_kernel: Kernel) -> None:
     with serve_here(greeter("Hello")) as served:
-        kernel = (
-            "import restate; from workbench.serve_here import serve_here;"
+        _, said = another_kernel(
+            "import restate; from workbench.serve import serve_here;"
             f"serve_here(restate.Service('Other'), port={served.port})"
         )
-        other = subprocess.run(
-            [sys.executable, "-c", kernel],
-            cwd=home.REPOSITORY,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert f"WorkbenchError: Cannot serve on port {served.port}: it is taken by" in other.stderr
-    assert "Leave `port` out to get a free one." in other.stderr
+    assert f"WorkbenchError: Cannot serve on port {served.port}: it is taken by" in said
+    assert "Leave `port` out to get a free one." in said
 
 
-def test_the_kernel_ends_while_it_serves() -> None:
-    kernel = (
-        "import restate; from workbench.serve_here import serve_here;"
+def test_the_kernel_ends_while_it_serves(another_kernel: Kernel) -> None:
+    printed, complaints = another_kernel(
+        "import restate; from workbench.serve import serve_here;"
         "print(serve_here(restate.Service('Other')).port)"
     )
-    other = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", kernel],
-        cwd=home.REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=20,
-    )
-    assert other.stderr == ""
-    assert ports.is_free(int(other.stdout))
+    assert complaints == ""
+    assert loopback.is_free(int(printed))
 
 
 def test_a_handler_that_blocks_is_named(server: Restate) -> None:
@@ -181,14 +152,12 @@ def test_a_handler_that_blocks_is_named(server: Restate) -> None:
     served.stop()
 
 
-def test_under_nest_asyncio(server: Restate) -> None:
+def test_under_nest_asyncio2(server: Restate, another_kernel: Kernel) -> None:
     """In a process of its own, for it changes asyncio for good."""
-    kernel = f"""
-import asyncio, httpx, nest_asyncio
-nest_asyncio.apply()
-from tests.workbench.test_serve_here import *
-from workbench.restate import Restate
-from workbench.lesson import stop_all
+    said = another_kernel(f"""
+import asyncio, httpx, nest_asyncio2
+nest_asyncio2.apply()
+from tests.workbench.test_serve import *
 urls = dict(ingress_url="{server.ingress_url}", admin_url="{server.admin_url}")
 server = Restate(mode="external", version="1", **urls)
 async def cell():
@@ -200,13 +169,5 @@ async def cell():
 async def later(text):
     return text
 print(asyncio.run(cell()))
-"""
-    other = subprocess.run(
-        [sys.executable, "-c", kernel],
-        cwd=home.REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=20,
-    )
-    assert (other.stdout, other.stderr) == ("Nested you\n", "")
+""")
+    assert said == ("Nested you\n", "")
