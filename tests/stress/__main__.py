@@ -1,4 +1,4 @@
-"""`python -m tests.stress`: one run in a home of its own; `scripts/stress` has the defaults."""
+"""`python -m tests.stress`: one run in a home of its own; see options.py."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.console import Console
 from tests.own_home import own_home
 from tests.stack import Stack
 from tests.stress.harness import AGENT_ENV, stress
+from tests.stress.options import parse
 from tests.stress.progress import ProgressLine
 from tests.stress.report import show_report
 from workbench.command import run_command
@@ -24,7 +25,7 @@ from workbench.home import home
 
 def main(arguments: list[str]) -> int:
     """Run it; 1 is a violation, or no way to run, and 130 Ctrl-C."""
-    chosen = _parser().parse_args(arguments)
+    chosen = parse(arguments)
     print(f"Seed {chosen.seed}", flush=True)
     logs = home() / "logs"
     return run_command(lambda: _run(chosen, logs))
@@ -36,7 +37,6 @@ def _run(chosen: argparse.Namespace, logs: Path) -> int:
 
 
 def _stress(chosen: argparse.Namespace, folder: Path, logs: Path) -> int:
-    faults = tuple(name for name in chosen.faults.split(",") if name)
     console = Console(highlight=False)
     started = time.monotonic()
     with ProgressLine(console) as line:
@@ -45,14 +45,15 @@ def _stress(chosen: argparse.Namespace, folder: Path, logs: Path) -> int:
             seed=chosen.seed,
             seconds=chosen.seconds,
             sessions=chosen.sessions,
-            faults=faults,
+            faults=chosen.faults,
             alone=chosen.alone,
             show=line.show,
         )
     show_report(console, outcome, time.monotonic() - started)
+    faults = ",".join(chosen.faults) or "none"
     print(
         f"Seed {chosen.seed}; the same actions again: ./scripts/stress --seconds {chosen.seconds:g}"
-        f" --sessions {chosen.sessions} --faults {chosen.faults or 'none'} --seed {chosen.seed}"
+        f" --sessions {chosen.sessions} --faults {faults} --seed {chosen.seed}"
         + " --alone"
         * chosen.alone
     )
@@ -65,16 +66,6 @@ def _stress(chosen: argparse.Namespace, folder: Path, logs: Path) -> int:
         (kept / f"{session}.json").write_text(json.dumps(asdict(picture), indent=1))
     print(f"The logs of this run, and what was seen of the sessions, are in {kept}")
     return 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.stress", description=__doc__)
-    parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--sessions", type=int, required=True)
-    parser.add_argument("--faults", required=True, help="names with commas; empty for none")
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--alone", action="store_true", help="nobody resumes what is paused")
-    return parser
 
 
 if __name__ == "__main__":
