@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import _lessons
 import _setup
 from _command import child
 
@@ -47,7 +46,6 @@ def main(arguments: list[str]) -> int:
 
 
 def _stages(home: Path, pytest_arguments: list[str]) -> dict[str, list[str | Path]]:
-    build = _setup.REPOSITORY / "build"
     return {
         "lint": ["ruff", "check", "."],
         "format": ["ruff", "format", "--check", "."],
@@ -57,10 +55,7 @@ def _stages(home: Path, pytest_arguments: list[str]) -> dict[str, list[str | Pat
             *("pytest", "-n", "3", "--dist", "loadgroup", "--basetemp", home / "pytest"),
             *pytest_arguments,
         ],
-        "series": [
-            *("workbench.series", "check", "--jobs", "3", "--build", build),
-            *_lessons.find_lessons(),
-        ],
+        "series": ["notebooks", "check"],
     }
 
 
@@ -84,7 +79,7 @@ def _home() -> Iterator[Path]:
     try:
         yield home
     finally:
-        stop_command: list[str | Path] = [_setup.PYTHON, "-m", "workbench.series", "stop"]
+        stop_command: list[str | Path] = [_setup.PYTHON, "-m", "workbench.jupyterlab", "stop"]
         with child(stop_command, log=home / "stop.log") as stop:
             stop.wait()
         shutil.rmtree(home, ignore_errors=True)

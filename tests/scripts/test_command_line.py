@@ -51,7 +51,6 @@ def test_help(arguments: tuple[str, ...]) -> None:
         (["tutorial", "run", "--jobs", "0"], "'0' is not a whole number from 1"),
         (["tutorial", "run", "--jobs", "many"], "'many' is not a whole number from 1"),
         (["tutorial", "run", "--cell-timeout", "0"], "'0' is not a whole number from 1"),
-        (["tutorial", "dance"], "invalid choice: 'dance'"),
         (["check", "99"], "there is no lesson '99'"),
         (["check", "--jobs", "0"], "'0' is not a whole number from 1"),
         (["check", "--everything"], "--everything says what --update writes, and needs it"),
@@ -66,6 +65,13 @@ def test_what_it_does_not_know_is_refused_with_the_lessons(
     assert answer.stdout == ""
     assert message in answer.stderr
     assert "The lessons:\n" in answer.stderr
+
+
+def test_a_command_that_there_is_not() -> None:
+    answer = _run("tutorial", "dance")
+
+    assert answer.returncode == 2
+    assert "invalid choice: 'dance'" in answer.stderr
 
 
 def test_arguments_for_pytest_come_after_two_dashes() -> None:
