@@ -9,7 +9,7 @@ from pathlib import Path
 
 from workbench.command import ignore_signals
 from workbench.home import as_home, home
-from workbench.series.ending import kill, processes_below
+from workbench.leftovers import kill, processes_below
 from workbench.stop_all import stop_all
 
 
@@ -23,7 +23,7 @@ def forget_real_provider() -> None:
 def own_home(prefix: str) -> Iterator[Path]:
     """A new home within the home; in the end all that was started in it has ended, and it is gone.
 
-    The names that begin with `prefix` are known to `workbench.series.ending`.
+    The names that begin with `prefix` are known to `workbench.leftovers`.
     """
     forget_real_provider()
     home().mkdir(parents=True, exist_ok=True)
