@@ -55,7 +55,7 @@ def parse(arguments: list[str]) -> list[str | Path]:
         metavar="SECONDS",
         help="for a cell (default: 60)",
     )
-    parser.add_argument("--build", type=Path, default=_FOLDER.parent / "build", help="for results")
+    parser.add_argument("--build", type=Path, default=_build(), help="for results")
     if check:
         parser.add_argument("--update", action="store_true", help="write what differs")
         parser.add_argument(
@@ -101,6 +101,14 @@ def run(arguments: list[str | Path]) -> int:
 def _lessons() -> list[Path]:
     """The lessons' notebooks, in the order of their numbers."""
     return sorted(_FOLDER.glob("[0-9][0-9]_*.ipynb"))
+
+
+def _build() -> Path:
+    """Where results go: beside the notebooks, unless the checkout is read-only."""
+    home = os.environ.get("WORKBENCH_HOME")
+    if home and not os.access(_FOLDER.parent, os.W_OK):
+        return Path(home).expanduser() / "build"
+    return _FOLDER.parent / "build"
 
 
 def _listing() -> str:

@@ -287,6 +287,3 @@ if not os.access(ROOT, os.W_OK):  # a checkout that others share: only what is w
 PYTHON = VENV / "bin" / "python"
 _LOG = WORK / "logs" / "set-up.log"
 _SERVER = WORK / "npm" / "set-up"
-
-# Until scripts/check and scripts/tutorial call `run`.
-REPOSITORY, WORKBENCH, ensure = ROOT, WORK, set_up

@@ -16,7 +16,7 @@ from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_STOP = ("workbench.series", "stop")
+_STOP = ("workbench.jupyterlab", "stop")
 # What a stage may take to end when it is asked to: pytest stops servers, the lessons kernels.
 _GRACE_SECONDS = 30.0
 
