@@ -1,208 +1,289 @@
-"""What must be there before anything else runs: `.venv`, the packages in it, and a Restate server.
+"""Sets up what a command needs (`.venv`, its packages, a Restate server), then becomes the command.
 
-A stamp in `.venv` says what it was made from. While that holds there is nothing to do, and finding
-it out takes milliseconds. Standard library only: this runs before anything is installed.
+A stamp in `.venv` says what it was made from; while that holds, finding out takes milliseconds.
+Standard library only, and no syntax that Python 3.6 cannot read.
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if os.name == "nt":
+    sys.exit("This needs Linux or macOS. On Windows, run it inside WSL 2: https://aka.ms/wsl")
+if sys.version_info < (3, 10):  # noqa: UP036
+    sys.exit(
+        "This needs Python 3.10 or newer, and %s is %d.%d.\n"  # noqa: UP031
+        "Install a newer one and start the command with it: python3.12 %s"
+        % (sys.executable, sys.version_info[0], sys.version_info[1], " ".join(sys.argv))
+    )
 
 import contextlib
 import fcntl
 import hashlib
 import importlib.util
-import json
-import os
+import io
+import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-import _packages
-from _command import CommandError
-from _steps import StepFailed, step
+import _sources
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-VENV = REPOSITORY / ".venv"
-PYTHON = VENV / "bin" / "python"
-WORKBENCH = REPOSITORY / ".workbench"
+ROOT = Path(__file__).resolve().parents[1]
+_REQUIREMENTS = ROOT / "requirements.txt"
+_UV, _PIP = "uv==0.13.9", "pip==26.3"
+# This may be a virtual environment's Python, even that of the `.venv` to be replaced.
+_BASE = getattr(sys, "_base_executable", sys.executable)
+_HINT = "It needs the network once; index, proxy and certificates are as pip is told."
 
-_STAMP = VENV / "set-up.json"
-_LOG = WORKBENCH / "logs" / "set-up.log"
-_REQUIREMENTS = REPOSITORY / "requirements.txt"
-_PROJECT = REPOSITORY / "pyproject.toml"
-_UNFINISHED = {"finished": False}
-_SERVER_LOCK = REPOSITORY / "workbench" / "restate" / "npm" / "package-lock.json"
+for _stream in (sys.stdout, sys.stderr):
+    if isinstance(_stream, io.TextIOWrapper):  # what a terminal cannot show becomes "?"
+        _stream.reconfigure(errors="replace")
 
 
-def ensure() -> None:
-    """Set up what is missing or out of date; say so in one line where nothing is.
+def run(module: str, *arguments: object, parser: str = "", provider: bool = False) -> NoReturn:
+    """Set up what is missing, and become `python -m module` of the environment.
 
-    Raises CommandError, with the reason and what to do, where it cannot be done.
+    The module `parser` has a function `parse`, which refuses arguments before that. Only with
+    `provider` may a real model be asked, if the environment names one.
     """
-    if _packages_fit() and not _server_is_needed():
-        print(f"Set up already, in {VENV}")
-        return
-    started = time.monotonic()
-    with _alone():  # another one may have set it up meanwhile
-        print(f"Setting up in {VENV}")
-        if not _packages_fit():
-            _install_packages()
-        if _server_is_needed():
-            step("Restate server", [PYTHON, "-m", "workbench.restate", "install"], log=_LOG)
-    print(f"Set up in {time.monotonic() - started:.1f} s")
+    if parser:
+        sys.path.insert(0, str(ROOT))
+        importlib.import_module(parser).parse([str(argument) for argument in arguments])
+    if not provider:
+        for name in [name for name in os.environ if name.startswith("OPENAI_")]:
+            del os.environ[name]
+    set_up()
+    become(module, *arguments)
 
 
 def become(module: str, *arguments: object) -> NoReturn:
-    """Become `python -m MODULE` of the environment, which is set up."""
-    path = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
-    os.environ["PYTHONPATH"] = os.pathsep.join(path)  # `tests` is no package that is installed
-    # Ctrl-C waits until the module can handle it; see workbench/command.py.
+    """Become `python -m module` of the environment as it is; set up only where there is none."""
+    if not os.access(PYTHON, os.X_OK):
+        set_up()
+    encoding = os.environ.get("PYTHONIOENCODING", "").partition(":")[0]
+    variables = {**_sources.for_python(VENV), "PYTHONPATH": str(ROOT)}
+    variables["PYTHONIOENCODING"] = encoding + ":replace"  # "?" for what cannot be shown
+    # Signals wait until the module can handle them.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-    os.execv(PYTHON, [str(part) for part in (PYTHON, "-m", module, *arguments)])
+    os.execve(PYTHON, [str(word) for word in (PYTHON, "-m", module, *arguments)], variables)
 
 
-def _packages_fit() -> bool:
-    stamp = _read_stamp()
-    return (
-        _is_whole(stamp)
-        and stamp["inputs"] == _inputs()
-        and set(stamp["packages"]) <= _installed_packages()
-    )
-
-
-def _install_packages() -> None:
-    before = _read_stamp()
-    if not (_is_whole(before) if before else _was_made_by_hand()):
-        _make_venv()
-        before = _UNFINISHED
-    _write_stamp(_UNFINISHED)
-    try:
-        _packages.install(PYTHON, _REQUIREMENTS, cache=WORKBENCH / "uv", log=_LOG)
-    except StepFailed:
-        _write_stamp(before)  # both download everything before they change anything
-        raise
-    _write_stamp(
-        {
-            "finished": True,
-            "location": str(VENV),
-            "interpreter": os.path.realpath(PYTHON),
-            "inputs": _inputs(),
-            "packages": sorted(_installed_packages()),
-        }
-    )
-
-
-def _make_venv() -> None:
-    """Make `.venv` anew: there may be half of one, or one that was moved or lost its Python."""
-    if not importlib.util.find_spec("venv") or not importlib.util.find_spec("ensurepip"):
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        raise CommandError(
-            f"{sys.executable} cannot make virtual environments: its venv and ensurepip are not"
-            f" installed.\nInstall them (Debian, Ubuntu: sudo apt install python{version}-venv), or"
-            " start this with another Python: python3.12 scripts/…"
-        )
-    try:
-        if VENV.exists():
-            shutil.rmtree(VENV)
-        VENV.mkdir()
-        _write_stamp(_UNFINISHED)
-    except OSError as error:
-        raise CommandError(
-            f"Cannot make {VENV} anew: {error}. Remove it, and try again."
-        ) from error
-    base = getattr(sys, "_base_executable", sys.executable)  # this may be a virtual environment's
-    step("virtual environment", [base, "-m", "venv", VENV], log=_LOG)
-
-
-def _was_made_by_hand() -> bool:
-    """Whether there is a working `.venv` that someone else made, to which packages can be added."""
-    check = "import pip, sys; sys.exit(sys.version_info < (3, 10))"
-    return _succeeds([str(PYTHON), "-c", check])
-
-
-def _read_stamp() -> dict[str, Any]:
-    """What the stamp says; nothing where there is none."""
-    try:
-        stamp: dict[str, Any] = json.loads(_STAMP.read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except ValueError:
-        return _UNFINISHED
-    return stamp
-
-
-def _write_stamp(stamp: dict[str, Any]) -> None:
-    draft = _STAMP.with_suffix(".new")
-    draft.write_text(json.dumps(stamp))
-    draft.replace(_STAMP)  # all of it or nothing
-
-
-def _is_whole(stamp: dict[str, Any]) -> bool:
-    """Whether `.venv` was finished, is where it was made, and still has its Python."""
-    return (
-        stamp.get("finished") is True
-        and stamp["location"] == str(VENV)
-        and stamp["interpreter"] == os.path.realpath(PYTHON)
-        and os.access(PYTHON, os.X_OK)
-    )
-
-
-def _inputs() -> str:
-    return hashlib.sha256(_REQUIREMENTS.read_bytes() + _PROJECT.read_bytes()).hexdigest()
-
-
-def _installed_packages() -> set[str]:
-    """Names with versions, as in `httpx-0.28.1.dist-info`."""
-    return {path.name for path in VENV.glob("lib/python3*/site-packages/*.dist-info")}
-
-
-def _server_is_needed() -> bool:
-    """Whether the embedded server has to be installed; see workbench/restate for the modes."""
-    mode = os.environ.get("RESTATE_MODE") or "auto"
-    if mode not in ("auto", "embedded") or _server_is_installed():
-        return False
-    return mode == "embedded" or not _docker_will_do()
-
-
-def _server_is_installed() -> bool:
-    locked = json.loads(_SERVER_LOCK.read_text())["packages"]
-    for folder, package in locked.items():
-        installed = WORKBENCH / "npm" / folder
-        if (installed / "bin" / "restate-server").exists():
-            version = json.loads((installed / "package.json").read_text())["version"]
-            return bool(version == package["version"])
-    return False
-
-
-def _docker_will_do() -> bool:
-    """Whether an engine answers and there is a compose for it, as the workbench will ask."""
-    compose = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
-    return _succeeds(["docker", "version"]) and _succeeds([*compose, "version"])
-
-
-def _succeeds(command: list[str]) -> bool:
-    try:
-        return subprocess.run(command, capture_output=True, timeout=5, check=False).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Keep a second command that sets up in this folder waiting."""
+def set_up() -> None:
+    """Set up what is missing or out of date; wait where another command is doing it."""
+    if _is_set_up():
+        return _say(f"Set up already, in {VENV}")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # to end is to be interrupted
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, signal.default_int_handler)
+    began = time.monotonic()
     try:
         _LOG.parent.mkdir(parents=True, exist_ok=True)
-        lock = (WORKBENCH / "set-up.lock").open("w")
+        with (WORK / "set-up.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _say("Waiting for the set-up that another command has begun …")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _is_set_up():
+                _say(f"Setting up in {VENV}")
+                _install()
     except OSError as error:
-        raise CommandError(f"Cannot write to {WORKBENCH}: {error.strerror}.") from error
-    with lock:
+        sys.exit(f"Cannot set up in {VENV}: {error}.\nWORKBENCH_HOME can name another folder.")
+    except KeyboardInterrupt:
+        _say("Interrupted.")
+        sys.exit(130)
+    _say(f"Set up in {time.monotonic() - began:.0f} s")
+
+
+def _is_set_up() -> bool:
+    return _has_packages(VENV) and _server() in _read(_SERVER)
+
+
+def _has_packages(venv: Path) -> bool:
+    """Whether `venv` is whole, where it was made, and has what is required today."""
+    stamp = _read(venv / "set-up")
+    required = {*stamp[2:], *_required(venv)}
+    return stamp[:2] == [_place(venv), _given()] and required <= _installed(venv)
+
+
+def _place(venv: Path) -> str:
+    """Where `venv` is, and the interpreter behind it: neither may change."""
+    python = venv / "bin" / "python"
+    return f"{venv.resolve()} {python.resolve() if os.access(python, os.X_OK) else 'gone'}"
+
+
+def _given() -> str:
+    files = [_REQUIREMENTS, ROOT / "pyproject.toml"]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _required(venv: Path) -> set[str]:
+    """The packages that requirements.txt names for the Python of `venv`, with their versions."""
+    folders = " ".join(map(str, venv.glob("lib/python3.*")))
+    minor = int((re.findall(r"/python3\.(\d+)", folders) or [0])[-1])
+    line = r'^([\w.-]+==[\w.]+)(?:; python_version (<|>=) "3\.(\d+)")?'
+    found = re.findall(line, _REQUIREMENTS.read_text(), re.MULTILINE)
+    return {
+        _plain(package)
+        for package, comparison, limit in found
+        if not comparison or (comparison == "<") == (minor < int(limit))
+    }
+
+
+def _installed(venv: Path) -> set[str]:
+    """The packages in `venv` itself, wherever else its Python may find some."""
+    found = venv.glob("lib/python3.*/site-packages/*.dist-info")
+    return {_plain(path.name[: -len(".dist-info")]) for path in found}
+
+
+def _plain(package: str) -> str:
+    return re.sub(r"[-_.=]+", "-", package).lower()
+
+
+def _server() -> str:
+    """The question that the workbench answers by installing a Restate server, or none."""
+    lock = ROOT / "workbench" / "restate" / "npm" / "package-lock.json"
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
+    return f"{os.environ.get('RESTATE_MODE') or 'auto'} {digest}"
+
+
+def _read(file: Path) -> list[str]:
+    with contextlib.suppress(OSError, ValueError):
+        return file.read_text().splitlines()
+    return []
+
+
+def _install() -> None:
+    variables = _sources.for_set_up(VENV, WORK / "uv")
+    if not _has_packages(VENV):
+        _install_packages(variables)
+    if _server() not in _read(_SERVER):
+        title = "Restate server (80 MB, where there is no Docker)"
+        _step(title, PYTHON, "-m", "workbench.restate", "install", env=variables)
+        _SERVER.parent.mkdir(exist_ok=True)
+        _SERVER.write_text("\n".join([*_read(_SERVER), _server()]))
+
+
+def _install_packages(variables: dict[str, str]) -> None:
+    stamp, before = VENV / "set-up", _read(VENV / "set-up")
+    is_recent = "import sys; sys.exit(sys.version_info < (3, 10))"
+    is_by_hand = not before and _step("", PYTHON, "-c", is_recent, env=variables, needed=False)
+    if not is_by_hand:
+        if before[:1] != [_place(VENV)]:
+            before = []
+            _make_venv(variables)
+        stamp.write_text("unfinished")  # if this is cut short, it is made anew
+    try:
+        _fill_venv(variables)
+    except SystemExit:
+        if before:  # everything is downloaded before anything is changed
+            stamp.write_text("\n".join(before))
+        raise
+    stamp.write_text("\n".join([_place(VENV), _given(), *sorted(_installed(VENV))]))
+
+
+def _make_venv(variables: dict[str, str]) -> None:
+    VENV.parent.mkdir(parents=True, exist_ok=True)
+    _say("  About 210 MB to download, 740 MB on disk. It goes on by itself.")
+    free = shutil.disk_usage(VENV.parent).free // 10**6
+    if free < 900:
+        sys.exit(f"The disk is too full: set-up needs 900 MB, {VENV.parent} has {free} MB left.")
+    if VENV.is_symlink():
+        VENV.unlink()
+    elif VENV.exists():
+        shutil.rmtree(VENV)
+    VENV.mkdir()
+    (VENV / "set-up").write_text("unfinished")
+    command = (_BASE, "-m", "venv", "--without-pip", VENV)
+    _step("virtual environment", *command, env=variables)
+
+
+def _fill_venv(variables: dict[str, str]) -> None:
+    """Install the packages: with uv, which is many times as fast as pip, or else with pip."""
+    pip = [_BASE, "-m", "pip", "--python", PYTHON]
+    if not _step("", *pip, "--version", env=variables, needed=False):
+        if importlib.util.find_spec("ensurepip") is None:
+            version = f"{sys.version_info.major}.{sys.version_info.minor}"
+            sys.exit(
+                f"{_BASE} has neither pip nor ensurepip.\nInstall them (Debian, Ubuntu:"
+                f" sudo apt install python{version}-venv), or start this with another Python."
+            )
+        _step("pip", PYTHON, "-m", "ensurepip", env=variables)
+        pip = [PYTHON, "-m", "pip"]
+    pip += ["install", "--no-compile"]
+    uv = [PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON, "-r", _REQUIREMENTS, _PIP]
+    if variables.get("PIP_NO_INDEX", "0") not in ("0", "false", "no", "off"):
+        uv.append("--no-index")
+    is_done = (
+        _step("uv", *pip, "--retries=1", "--only-binary=:all:", _UV, env=variables, needed=False)
+        and _step("packages (130 MB)", *uv, env=variables, needed=False)
+        and _required(VENV) <= _installed(VENV)
+    )
+    if not is_done:
+        title = "packages with pip instead of uv (about a minute)"
+        _step(title, *pip, "-r", _REQUIREMENTS, env=variables)
+
+
+def _step(title: str, *command: object, env: dict[str, str], needed: bool = True) -> bool:
+    """Run a command to its end, with a sign of life now and then; whether it succeeded.
+
+    Exits with its last words if it is needed and fails; says nothing without a title.
+    """
+    began, on_terminal = time.monotonic(), sys.stderr.isatty()
+
+    def say_time(end: str) -> None:
+        if title:
+            _say(f"  {title} … {time.monotonic() - began:.0f} s", end)
+
+    with _LOG.open("ab") as log:
+        start = log.tell()
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("Waiting for the set-up that another command has begun …")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+            process = subprocess.Popen(
+                [str(word) for word in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                env=env,
+                start_new_session=True,  # Ctrl-C reaches us, and we end it
+            )
+        except FileNotFoundError:
+            return False
+        try:
+            while process.returncode is None:
+                say_time("\r" if on_terminal else "\n")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(1 if on_terminal else 10)
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+                    os.killpg(process.pid, signal.SIGINT)
+                    process.wait(5)
+                with contextlib.suppress(ProcessLookupError, PermissionError):  # none is left
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            say_time("\n")
+    if process.returncode != 0 and needed:
+        said = _LOG.read_bytes()[start:].decode(errors="replace")
+        if re.search("No space left on device|Disk quota exceeded", said):
+            sys.exit(f"{title}: the disk is full. Set-up needs 900 MB in {VENV.parent}.")
+        lines = [line[:200] for line in said.splitlines() if line.strip()][-12:]
+        sys.exit("\n".join([*lines, f"{title}: failed; all it said is in {_LOG}.", _HINT]))
+    return process.returncode == 0
+
+
+def _say(line: str, end: str = "\n") -> None:
+    print(line, file=sys.stderr, end=end, flush=True)
+
+
+WORK = ROOT / ".workbench"
+VENV = ROOT / ".venv"
+if not os.access(ROOT, os.W_OK):  # a checkout that others share: only what is whole is used of it
+    WORK = Path(os.environ.get("WORKBENCH_HOME") or WORK).expanduser().resolve()
+    VENV = VENV if _has_packages(VENV) else WORK / "venv"
+PYTHON = VENV / "bin" / "python"
+_LOG = WORK / "logs" / "set-up.log"
+_SERVER = WORK / "npm" / "set-up"

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.command import ignore_signals
+from workbench.leftovers import kill, processes_below
 from workbench.lesson import stop_all
-from workbench.series.ending import kill, processes_below
 from workbench.state_dir import state_dir, use_state_dir
 
 
@@ -23,7 +23,7 @@ def forget_real_provider() -> None:
 def own_home(prefix: str) -> Iterator[Path]:
     """A new home within the home; in the end all that was started in it has ended, and it is gone.
 
-    The names that begin with `prefix` are known to `workbench.series.ending`.
+    The names that begin with `prefix` are known to `workbench.leftovers`.
     """
     forget_real_provider()
     state_dir().mkdir(parents=True, exist_ok=True)

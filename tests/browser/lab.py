@@ -138,10 +138,10 @@ _BROKEN = """() => {
 
 
 @contextlib.contextmanager
-def lab(root: Path, notebook: Path, home: Path, browser: Any) -> Iterator[Lab]:
-    """JupyterLab on the folder `root`; it and all that its notebooks start are gone in the end."""
+def lab(home: Path, browser: Any) -> Iterator[Lab]:
+    """JupyterLab as a reader has it; it and all that its notebooks start are gone in the end."""
     with subprocess.Popen(
-        [sys.executable, "-m", "workbench.series", "lab", root, notebook],
+        [sys.executable, "-m", "workbench.jupyterlab", "open"],
         env={**os.environ, "WORKBENCH_HOME": str(home), "BROWSER": "true"},
         stdout=subprocess.PIPE,
         text=True,
@@ -149,7 +149,7 @@ def lab(root: Path, notebook: Path, home: Path, browser: Any) -> Iterator[Lab]:
         try:
             assert command.stdout is not None
             url = command.stdout.readline().split()[-1]
-            yield Lab(url, root, browser)
+            yield Lab(url, home / "reader", browser)
         finally:
             command.send_signal(signal.SIGINT)
             command.communicate(timeout=30)

@@ -14,6 +14,7 @@ import pytest
 
 from tests.browser.lab import Lab
 from workbench.clients import wait_until
+from workbench.jupyterlab import COPIES
 from workbench.state_dir import REPOSITORY
 
 LESSONS = sorted(path.stem for path in (REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
@@ -28,7 +29,7 @@ PICTURES = REPOSITORY / "build" / "browser"
 def test_a_lesson_is_drawn_whole(
     reader: Lab, lesson: str, look: str, width: int, dark: bool
 ) -> None:
-    notebook: Path = reader.root / "notebooks" / f"{lesson}.ipynb"
+    notebook: Path = reader.root / COPIES / f"{lesson}.ipynb"
     with reader.page(notebook, width=width, dark=dark) as page:
         page.save_pictures(PICTURES / f"{lesson}-{look}")
         assert page.broken() == []
@@ -37,8 +38,8 @@ def test_a_lesson_is_drawn_whole(
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_lesson_runs_from_the_menu(reader: Lab, lesson: str) -> None:
-    notebook = reader.root / "notebooks" / f"run_{lesson}.ipynb"
-    book = nbformat.read(reader.root / "notebooks" / f"{lesson}.ipynb", as_version=4)
+    notebook = reader.root / COPIES / f"run_{lesson}.ipynb"
+    book = nbformat.read(reader.root / COPIES / f"{lesson}.ipynb", as_version=4)
     figures = [_count_figures(cell) for cell in book.cells]
     for cell in book.cells:
         if cell.cell_type == "code":

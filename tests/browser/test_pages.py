@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
+from notebooks.site import write_page
 from tests.browser.test_lessons import LESSONS, PICTURES
-from workbench.series.outcome import Outcome
-from workbench.series.site.site import Site
 from workbench.state_dir import REPOSITORY
 
 
@@ -18,9 +17,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the page of each lesson as it is committed."""
     folder = tmp_path_factory.mktemp("pages")
     lessons = [REPOSITORY / "notebooks" / f"{lesson}.ipynb" for lesson in LESSONS]
-    site = Site(lessons, folder)
     for lesson in lessons:
-        site.write_lesson(Outcome(lesson, copy=lesson, seconds=0.0))
+        write_page(lesson, folder)
     return folder
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from tests.flaky import Flaky
-from tests.series_lessons import Lessons
 from workbench import process
 from workbench.clients import Admin, Ingress
 from workbench.lesson import stop_all
@@ -98,15 +97,6 @@ def ingress(restate: Restate, lines: list[str]) -> Iterator[Ingress]:
 def key() -> str:
     """A virtual object that no other test knows."""
     return f"test-{uuid.uuid4().hex[:12]}"
-
-
-@pytest.fixture
-def lessons(tmp_path: Path) -> Iterator[Lessons]:
-    """A folder for tiny notebooks, and a home for the runner."""
-    lessons = Lessons(tmp_path)
-    yield lessons
-    with lessons.start("stop") as stop:  # where a test has failed
-        stop.communicate(timeout=30)
 
 
 @pytest.fixture

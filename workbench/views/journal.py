@@ -18,7 +18,7 @@ from workbench.views.journal_entry import (
     name_of,
     result_of,
 )
-from workbench.views.table import print_table
+from workbench.views.table import TIME_WIDTH, print_table
 
 if TYPE_CHECKING:
     from workbench.clients import Admin
@@ -51,7 +51,7 @@ def show_journal(admin: Admin, id: str) -> None:
             }
             for row in shown
         ],
-        widths={"name": 34},
+        widths={"name": 34, "ms": TIME_WIDTH},
         targets=["name"],
         right=["#", "ms"],
     )

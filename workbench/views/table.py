@@ -10,6 +10,8 @@ from workbench.ids import clipped, short_ids, without_middle
 
 MAX_ROWS = 80
 WIDTH = 100  # what a notebook's output shows without scrolling sideways
+TIME_WIDTH = 6
+"""The room for a column of milliseconds."""
 _LEAST = 24
 # tabulate's own: between two columns, and what it adds to a header.
 _GAP = 2
@@ -28,8 +30,9 @@ def print_table(
 
     Values are clipped to their column's width in `widths`, those of the last column to what is then
     left of WIDTH; values of the columns `targets`, which name a handler, lose their middle. The
-    columns `right` are aligned to the right. Of more than MAX_ROWS
-    rows, the last are shown.
+    columns `right` are aligned to the right. One of these that is given a width is given its room
+    too: the last column is then as wide with few digits as with many. Of more than MAX_ROWS rows,
+    the last are shown.
     """
     print(short_ids(title))
     if not rows:
@@ -48,7 +51,9 @@ def print_table(
                 line[position] = without_middle(line[position], width)
             else:
                 line[position] = clipped(line[position], width)
-        left -= max(len(column) + _HEADER_PADDING, *(len(line[position]) for line in cells)) + _GAP
+        room = (widths or {}).get(column, 0) if column in right else 0
+        used = max(len(column) + _HEADER_PADDING, *(len(line[position]) for line in cells), room)
+        left -= used + _GAP
     print(
         tabulate(
             cells,

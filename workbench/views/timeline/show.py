@@ -13,7 +13,7 @@ from workbench.views.clock import instant, milliseconds
 from workbench.views.invocation_row import fetch, in_list
 from workbench.views.journal_entry import entry_parts, name_of
 from workbench.views.picture import Picture, as_png, show_picture
-from workbench.views.table import print_table
+from workbench.views.table import TIME_WIDTH, print_table
 from workbench.views.timeline.drawn_tree import drawn_tree
 from workbench.views.timeline.figure import timeline_figure
 from workbench.views.timeline.spans import lane_trees
@@ -43,7 +43,7 @@ def show_timeline(
             print_table(
                 "What they did once the cancel had come",
                 [{name: row[name] for name in ("ms", "target", "did")} for row in rows],
-                widths={"target": 44},
+                widths={"target": 44, "ms": TIME_WIDTH},
                 targets=["target", "did"],
                 right=["ms"],
             )

@@ -30,7 +30,8 @@ def timeline_text(trees: Sequence[DrawnTree], between: tuple[int, int] | None = 
         for row in tree.rows:
             label = without_middle(f"{row.branch}{row.label}", _LABEL)
             left = f"{label:<{width}}{_GAP}{_bar(row, begin, end)}{_GAP}"
-            lines.append(f"{left}{_clipped(_outcome(row), WIDTH - len(left))}".rstrip())
+            # Not clipped: where would depend on how many digits the times have.
+            lines.append(f"{left}{_outcome(row)}".rstrip())
     return "\n".join([*lines, "", *_wrapped(legend_line(kinds_in(trees)))])
 
 
@@ -68,10 +69,6 @@ def _outcome(row: DrawnLane) -> str:
     when = f" {row.lane.ended}" if end else ""
     others = [f"{MARKS[mark.kind].character}{mark.at}" for mark in (marks[:-1] if end else marks)]
     return " ".join([f"{first}{row.lane.outcome}{when}", *others])
-
-
-def _clipped(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _wrapped(legend: str) -> list[str]:

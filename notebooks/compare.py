@@ -1,0 +1,242 @@
+"""Compares what a cell put out with what is committed; the cell's tags say what may vary.
+
+| tag | what may vary |
+|---|---|
+| `varies: times` | durations, moments, and the columns of tables that hold them |
+| `varies: 0..5000` | numbers, from 0 to 5000, and with them the spaces that align columns |
+| `varies: ids` | ids in full, such as `inv_1gvxU0G1kYuH5fxmpD58BhRUpfhhWsxChe` |
+| `varies: place` | where the servers run: URLs, pids, the mode, and what is registered already |
+| `varies: /\\d+ tokens?/` | what matches this regular expression |
+| `varies: lines /^ *!/` | how many lines match this expression, if there are any |
+| `varies: bars` | the bars of a timeline in text, and its legend |
+| `varies: order` | the order of the lines |
+
+All else has to be as committed. A tag cannot hold a comma; `\\x2c` is one in an expression.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from workbench.views.figure_style import BARS, MARKS
+
+_PREFIX = "varies:"
+_TIME = "«time»"
+
+_VALUE = r"\d[\d,]*(?:\.\d+)?"
+_SIGNED = f"-?{_VALUE}"  # a clock that is set back makes negative times
+# Neither a part of a name (write_file-2, v3), nor of a version or an address (1.7.12).
+_NUMBER = re.compile(rf"(?<![\w.…-]){_VALUE}(?!\w|[.-]\w)")
+_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+
+_STYLES: list[Any] = [*BARS.values(), *MARKS.values()]
+_SIGN = f"[{re.escape(''.join(style.character for style in _STYLES))}]"
+_MARK = f"[{re.escape(''.join(style.character for style in MARKS.values()))}]"
+_LEGEND = "|".join(re.escape(f"{style.character} {style.meaning}") for style in _STYLES)
+
+_COLUMNS_OF_TIMES = {"ms", "began", "ended", "first token", "waited (ms)"}
+_NAMED = {
+    "times": [
+        # 813 ms, 2.9 s; and before them 1688, 1702, 1725 ms, or from 1,668 to 2,115 ms.
+        (rf"(?<![\w.]){_SIGNED}(?:(?:, | to | and ){_SIGNED})*(?= ?(?:ms|s|seconds?)\b)", _TIME),
+        # ✕697, ◆1045: a mark's moment; ● completed 1204: an end's.
+        (rf"(?<={_MARK}){_SIGNED}", _TIME),
+        (rf"(?<={_MARK} )([a-z -]+ ){_SIGNED}", rf"\1{_TIME}"),
+    ],
+    "ids": [(r"\b(inv|dp|sub)_\w{20,}", "«id»")],
+    "place": [
+        (r"https?://[\w.-]+:\d+", "«url»"),
+        (r"\bpid \d+", "«pid»"),
+        (r"\((embedded|docker)\)", "«mode»"),
+        (r"POST /deployments → 20[01]", "«registered»"),
+    ],
+    "bars": [
+        (rf"[·{_SIGN[1:-1]}]{{24,}}", "«bar»"),
+        # Which signs there are to be explained depends on the bars; the words do not.
+        (rf"(?:(?<= · )|^)(?:{_LEGEND})(?: · |\n|$)", ""),
+    ],
+    "order": [],
+}
+
+
+def difference(committed: Sequence[Any], seen: Sequence[Any], tags: Sequence[str]) -> str:
+    """The difference of a cell's outputs, as lines of a diff; empty if there is none.
+
+    Raises ValueError for a tag that says nothing known.
+    """
+    variations = variations_of(tags)
+    before, after = _blocks(committed), _blocks(seen)
+    if [kind for kind, _ in before] != [kind for kind, _ in after]:
+        texts = [
+            [f"({kind}) {line}" for kind, text in blocks for line in text.splitlines()]
+            for blocks in (before, after)
+        ]
+        return "\n".join(_changes(*texts, *texts))
+    found: list[str] = []
+    for (kind, old), (_, new) in zip(before, after, strict=True):
+        masked = [_masked(text, variations) for text in (old, new)]
+        if masked[0] != masked[1] and not (_breaks_lines(variations) and _same_words(*masked)):
+            found += [f"({kind})", *_changes(*masked, *_shown(old, new, masked, variations))]
+        found += [
+            f"({kind}) {number} is out of the range that the tag allows"
+            for number in _out_of_range(new, old, variations)
+        ]
+    return "\n".join(found)
+
+
+def variations_of(tags: Sequence[str]) -> list[str]:
+    """What the tags let vary. Raises ValueError for a tag that says nothing known."""
+    found = []
+    for tag in tags:
+        if not tag.startswith(_PREFIX):
+            continue
+        variation = tag.removeprefix(_PREFIX).strip()
+        if expression := _expression(variation):
+            try:
+                re.compile(expression)
+            except re.error as error:
+                raise ValueError(f"The tag {tag!r} is not a regular expression: {error}.") from None
+        elif variation not in _NAMED and not _RANGE.fullmatch(variation):
+            raise ValueError(
+                f"The tag {tag!r} says nothing known. After {_PREFIX!r} there may be: 0..5000, "
+                f"/expression/, lines /expression/, {', '.join(_NAMED)}."
+            )
+        found.append(variation)
+    return found
+
+
+def _expression(variation: str) -> str:
+    """The regular expression in `/…/` or `lines /…/`; empty for anything else."""
+    found = re.fullmatch(r"(?:lines )?/(.+)/", variation)
+    return found[1] if found else ""
+
+
+def _blocks(outputs: Sequence[Any]) -> list[tuple[str, str]]:
+    """Kind and text of all that a reader sees. A stream in pieces is one; an image is an image."""
+    blocks: list[tuple[str, str]] = []
+    for output in outputs:
+        if output["output_type"] == "stream":
+            joined = blocks.pop()[1] if blocks and blocks[-1][0] == output["name"] else ""
+            blocks.append((output["name"], joined + output["text"]))
+        elif output["output_type"] == "error":
+            blocks.append(("error", f"{output['ename']}: {output['evalue']}"))
+        else:
+            for kind, data in sorted(output["data"].items()):
+                is_png = str(data).startswith("iVBORw0KGgo")  # how one begins, in base64
+                image = "a picture" if is_png else "no picture"
+                blocks.append((kind, image if kind == "image/png" else str(data)))
+    return blocks
+
+
+def _masked(text: str, variations: Sequence[str]) -> list[str]:
+    """The lines of `text`, with a sign in place of all that may vary."""
+    if "times" in variations:
+        text = _without_columns_of_times(text)  # first: columns are known by their places
+    for variation in variations:
+        if variation.startswith("lines "):
+            text = _once(text, _expression(variation))
+    text = _without(text, variations)
+    if any(_RANGE.fullmatch(variation) for variation in variations):
+        text = _NUMBER.sub("«number»", text)
+    if any(what != "order" and not what.startswith("lines ") for what in variations):
+        text = re.sub("-{2,}", "--", re.sub(" +", " ", text))  # what aligns columns
+    lines = [line.strip() for line in text.splitlines()]
+    return sorted(lines) if "order" in variations else lines
+
+
+def _without(text: str, variations: Sequence[str]) -> str:
+    """`text` with signs in place of what is named, and of what matches an expression."""
+    patterns = [pattern for name in _NAMED if name in variations for pattern in _NAMED[name]]
+    expressions = [_expression(variation) for variation in variations if variation[0] == "/"]
+    # Times before expressions, and bars after: the order in which they contain each other.
+    bars = [pattern for pattern in patterns if pattern in _NAMED["bars"]]
+    others = [pattern for pattern in patterns if pattern not in bars]
+    quoted = [(one, f"«{one}»".replace("\\", r"\\")) for one in expressions]
+    for pattern, sign in [*others, *quoted, *bars]:
+        text = re.sub(pattern, sign, text, flags=re.MULTILINE)
+    return text
+
+
+def _without_columns_of_times(text: str) -> str:
+    """`text` with a sign for each time in its tables, known by the rule below a header."""
+    lines = text.splitlines()
+    names: list[str] = []
+    for number, line in enumerate(lines):
+        if number and re.fullmatch(r"-+(?:  -+)+", line):
+            spans = [found.span() for found in re.finditer("-+", line)]
+            names = [lines[number - 1][start:end].strip() for start, end in spans]
+        elif not line.strip():
+            names = []
+        elif names:
+            cells = [line[start:end].strip() for start, end in spans]
+            lines[number] = "  ".join(
+                _TIME if name in _COLUMNS_OF_TIMES and cell else cell
+                for name, cell in zip(names, cells, strict=True)
+            )
+    return "\n".join(lines)
+
+
+def _once(text: str, expression: str) -> str:
+    """`text` without the lines that match, but for a sign in the place of the first."""
+    lines, sign = list[str](), f"«{expression}»"
+    for line in text.splitlines():
+        if not re.search(expression, line):
+            lines.append(line)
+        elif sign not in lines:
+            lines.append(sign)
+    return "\n".join(lines)
+
+
+def _breaks_lines(variations: Sequence[str]) -> bool:
+    """Whether numbers may be longer than the committed ones, and so break lines elsewhere."""
+    return "times" in variations or any(map(_RANGE.fullmatch, variations))
+
+
+def _same_words(old: Sequence[str], new: Sequence[str]) -> bool:
+    return "".join("".join(old).split()) == "".join("".join(new).split())
+
+
+def _out_of_range(text: str, committed: str, variations: Sequence[str]) -> list[str]:
+    """The numbers of `text` that are neither in the tag's range nor in the committed text."""
+    ranges = [found for variation in variations if (found := _RANGE.fullmatch(variation))]
+    if not ranges:
+        return []
+    least, most = float(ranges[-1][1]), float(ranges[-1][2])
+    if "times" in variations:
+        text = _without_columns_of_times(text)
+    others = [variation for variation in variations if variation != "bars"]
+    numbers = dict.fromkeys(_NUMBER.findall(_without(text, others)))
+    known = set(_NUMBER.findall(committed))
+    return [
+        number
+        for number in numbers
+        if number not in known and not least <= float(number.replace(",", "")) <= most
+    ]
+
+
+def _shown(
+    old: str, new: str, masked: list[list[str]], variations: Sequence[str]
+) -> list[list[str]]:
+    """The lines as they are, where each stands for its counterpart in `masked`."""
+    whole = [old.splitlines(), new.splitlines()]
+    same_lines = [*map(len, whole)] == [*map(len, masked)] and "order" not in variations
+    return whole if same_lines else masked
+
+
+def _changes(
+    old: list[str], new: list[str], shown_old: list[str], shown_new: list[str]
+) -> Iterator[str]:
+    """The difference of two texts, in the lines shown for theirs."""
+    groups = difflib.SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(1)
+    for position, group in enumerate(groups):
+        if position:
+            yield "  …"
+        for what, old_from, old_to, new_from, new_to in group:
+            if what == "equal":
+                yield from (f"  {line}" for line in shown_new[new_from:new_to])
+            else:
+                yield from (f"- {line}" for line in shown_old[old_from:old_to])
+                yield from (f"+ {line}" for line in shown_new[new_from:new_to])

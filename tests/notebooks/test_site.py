@@ -1,0 +1,118 @@
+"""The pages of the lessons, made of the committed notebooks without running them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+
+from notebooks.site import main, write_index, write_page
+from workbench.state_dir import REPOSITORY
+
+LESSONS = sorted((REPOSITORY / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pages")
+    for lesson in LESSONS:
+        shutil.copy(lesson, folder)
+    main(folder)
+    return folder
+
+
+def _soup(page: Path) -> BeautifulSoup:
+    return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+
+
+def _broken_links(page: Path) -> list[str]:
+    """The links and images that lead to no file or place here; other hosts are not asked."""
+    broken = []
+    for element in _soup(page).select("[href], [src]"):
+        link = str(element.get("href") or element.get("src"))
+        url = urlsplit(link)
+        if url.scheme or url.netloc:
+            continue
+        target = (page.parent / unquote(url.path)).resolve() if url.path else page
+        places = [url.fragment, unquote(url.fragment)]
+        if not target.exists() or (url.fragment and not _soup(target).find(id=places)):
+            broken.append(link)
+    return broken
+
+
+@pytest.mark.timeout(240)  # where no diagram has been drawn before
+def test_no_link_is_broken(pages: Path) -> None:
+    assert [_broken_links(page) for page in sorted(pages.glob("*.html"))] == [[]] * 7
+
+
+def test_a_broken_link_would_be_found(tmp_path: Path) -> None:
+    page = tmp_path / "a.html"
+    page.write_text('<a href="b.html"><img src="c.png"><p id="x"><a href="#y">')
+    assert _broken_links(page) == ["b.html", "c.png", "#y"]
+
+
+def test_pages_need_neither_network_nor_scripts(pages: Path) -> None:
+    for page in pages.glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert "<script" not in text
+        assert not re.search(r"""<link|@import|src=["']?(https?:)?//|127.0.0.1:\d+/ui""", text)
+        assert 'name="viewport"' in text
+
+
+def test_pages_lead_to_each_other_and_images_have_words(pages: Path) -> None:
+    for before, page in pairwise(LESSONS):
+        soup = _soup(pages / f"{page.stem}.html")
+        assert [link["href"] for link in soup.select("nav a[rel=prev]")] == [
+            f"{before.stem}.html"
+        ] * 2
+        words = [str(image["alt"]) for image in soup.select("img")]
+        assert words
+        assert not {"", "Figure", "Diagram: "} & set(words)
+    links = [str(link["href"]) for link in _soup(pages / "index.html").select("a[href$='.html']")]
+    assert links == [f"{lesson.stem}.html" for lesson in LESSONS]
+
+
+def test_on_github_links_lead_to_the_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("SERVER_URL", "https://github.com"), ("REPOSITORY", "o/r"), ("SHA", "1a")):
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    write_page(LESSONS[3], tmp_path)
+    assert _soup(tmp_path / f"{LESSONS[3].stem}.html").select(
+        'a[href="https://github.com/o/r/blob/1a/agent/durable.py"]'
+    )
+
+
+def test_the_contents_tell_what_became_of_each_lesson(tmp_path: Path) -> None:
+    shutil.copy(LESSONS[0], tmp_path)
+    write_index(tmp_path, {LESSONS[0].stem: "differs in cell <3>"}, {"Restate": "1.7.12"})
+    text = _soup(tmp_path / "index.html").get_text(" ")
+    assert "differs in cell <3>" in text
+    assert "Restate 1.7.12" in text
+
+
+def test_a_diagram_is_drawn_once_or_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notebooks.site._DRAWN", tmp_path / "drawn")
+    lesson = tmp_path / "00_first.ipynb"
+
+    def write(diagram: str) -> None:
+        cell = nbformat.v4.new_markdown_cell(f"```mermaid\n{diagram}\n```\n\n*How* it [flows](a).")
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), lesson)
+        write_page(lesson, tmp_path)
+
+    write("flowchart LR\n  a --> b")
+    (image,) = _soup(tmp_path / "00_first.html").select("img")
+    assert image["alt"] == "Diagram: How it flows."
+    with monkeypatch.context() as patch:
+        patch.setattr("mermaidx.render", lambda _: pytest.fail("it is drawn again"))
+        write("flowchart LR\n  a --> b")
+    with pytest.raises(RuntimeError, match=r"A diagram in 00_first\.ipynb cannot be drawn: "):
+        write("flowchart of all")

@@ -1,0 +1,126 @@
+"""JupyterLab as a reader opens it, and the copies that a reader works on."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from workbench.jupyterlab import update_copies
+
+
+@pytest.fixture
+def originals(tmp_path: Path) -> Path:
+    folder = tmp_path / "notebooks"
+    (folder / "images").mkdir(parents=True)
+    (folder / "images" / "a.png").write_text("image")
+    for name in ("00_first", "01_second"):
+        (folder / f"{name}.ipynb").write_text(f"{name}, version 1")
+    return folder
+
+
+def test_a_reader_gets_copies_and_what_is_new(originals: Path, tmp_path: Path) -> None:
+    copies = tmp_path / "mine"
+    assert update_copies(originals, copies) == []
+    assert (copies / "00_first.ipynb").read_text() == "00_first, version 1"
+    assert (copies / "images" / "a.png").read_text() == "image"
+
+    (originals / "00_first.ipynb").write_text("00_first, version 2")
+    assert update_copies(originals, copies) == []
+    assert (copies / "00_first.ipynb").read_text() == "00_first, version 2"
+
+
+def test_a_changed_copy_is_kept_and_a_new_version_is_announced(
+    originals: Path, tmp_path: Path
+) -> None:
+    copies = tmp_path / "mine"
+    update_copies(originals, copies)
+    copy = copies / "01_second.ipynb"
+    copy.write_text("my notes")
+    assert update_copies(originals, copies) == []  # there is nothing new
+
+    (originals / "01_second.ipynb").write_text("01_second, version 2")
+    for _ in range(2):
+        (line,) = update_copies(originals, copies)
+        assert line.startswith("01_second.ipynb has a new version")
+        assert f"rename {copy}" in line
+    assert copy.read_text() == "my notes"
+
+    copy.rename(copies / "mine.ipynb")
+    assert update_copies(originals, copies) == []
+    assert copy.read_text() == "01_second, version 2"
+
+
+@contextmanager
+def _open(home: Path) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "workbench.jupyterlab", "open"],
+        env={**os.environ, "WORKBENCH_HOME": str(home), "BROWSER": "true"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as command:
+        try:
+            yield command
+        finally:
+            command.send_signal(signal.SIGINT)
+
+
+def _processes(home: Path) -> list[psutil.Process]:
+    return [
+        one
+        for one in psutil.process_iter(["environ", "status"])
+        if str(home) in str(one.info["environ"]) and one.info["status"] != psutil.STATUS_ZOMBIE
+    ]
+
+
+@pytest.mark.timeout(120)
+def test_it_opens_at_the_first_copy_and_ends_with_its_kernels(tmp_path: Path) -> None:
+    with _open(tmp_path) as lab:
+        assert lab.stdout is not None
+        line = lab.stdout.readline()
+        found = re.fullmatch(r"JupyterLab: (http://127\.0\.0\.1:\d+)(/.*)\?token=(\w+)\n", line)
+        assert found is not None, line
+        url, page, token = found.groups()
+        assert page == "/lab/tree/my-lessons/00_set_up.ipynb"
+        with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+            assert client.get(page, follow_redirects=False).status_code == 302  # to the log-in
+            client.headers["Authorization"] = f"token {token}"
+            for file in ("my-lessons/images/restate_ui_interruption.png", "README.md", "agent"):
+                assert client.get(f"/api/contents/{file}?content=0").status_code == 200
+            assert client.post("/api/kernels", json={"name": "python3"}).status_code == 201
+        with _open(tmp_path) as again:
+            said, _ = again.communicate(timeout=30)
+        assert said == f"JupyterLab is open already: {url}{page}?token={token}\n"
+        assert len(_processes(tmp_path)) == 3  # the command, JupyterLab, a kernel
+        lab.send_signal(signal.SIGINT)
+        lab.communicate(timeout=30)
+
+    assert lab.returncode == 130
+    assert _processes(tmp_path) == []
+    assert token not in (tmp_path / "logs" / "jupyterlab.log").read_text()
+
+
+@pytest.mark.parametrize("folder", ["test-1/pytest/home", "benchmark-1", "stress-1"])
+def test_stop_ends_what_a_killed_check_has_left(tmp_path: Path, folder: str) -> None:
+    inner = tmp_path / folder
+    inner.mkdir(parents=True)
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with subprocess.Popen(command, env={**os.environ, "WORKBENCH_HOME": str(inner)}) as sleeper:
+        stop = subprocess.run(
+            [sys.executable, "-m", "workbench.jupyterlab", "stop"],
+            env={**os.environ, "WORKBENCH_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert sleeper.wait(timeout=10) == -signal.SIGKILL
+    assert stop.stdout == f"Stopped: {Path(sys.executable).name}\n"
+    assert list(tmp_path.iterdir()) == []
