@@ -226,6 +226,7 @@ _ROW_STATUS = re.compile(r"^([A-Za-z]\w*)$(?=\n\s*[\d.]+\w* ago)", re.MULTILINE)
     "ui-shows-cancelled",
     "ui-shows-completed",
 )
+@pytest.mark.timeout(150)  # a browser on a busy machine
 def test_ui(lab: Lab, guide: Guide, observed: Observed) -> None:
     if reason := missing():
         pytest.skip(reason)
