@@ -155,6 +155,11 @@ def _double_a_turn(seen: Seen) -> None:
     seen.turns.append({**seen.turns[2], "turn": 4})
 
 
+def _lose_a_completed_task(seen: Seen) -> None:
+    seen.tasks.pop("task2")
+    seen.requests.pop(1)
+
+
 def _reverse(seen: Seen) -> None:
     first, second = seen.log.messages[:2]
     first.sent_at, first.answered_at, second.sent_at, second.answered_at = 20, 21, 10, 11
@@ -328,6 +333,7 @@ BREAKAGES: list[tuple[Callable[[Seen], object], str]] = [
     (lambda s: s.turns[0].update(status="killed"), "turn 1 is killed, its task task1"),
     (lambda s: s.tasks["task2"].update(status="paused"), "turn 2 is completed, its task task2"),
     (lambda s: s.tasks.pop("task1"), "turn 1 has a task that is not there"),
+    (_lose_a_completed_task, "turn 2 has a task that is not there"),
     (lambda s: s.tasks.update(task9=s.tasks["task1"]), "task task9 belongs to no turn"),
     (lambda s: s.turns[0].update(plan="Another."), "turn 1 was over as"),
     (lambda s: s.tasks["task1"].update(completed_at="1970-01-01T00:00:22Z"), "run_task of turn 1"),
@@ -519,6 +525,16 @@ def _pause_to_be_woken(seen: Seen) -> None:
     seen.log.paused.append(Paused("task1", "CodingTask/run_task", 20.5))
 
 
+def _interrupt_before_it_begins(seen: Seen) -> None:
+    """With the queues of the next release a task may wait for a slot: cancelled, it is gone."""
+    seen.tasks.pop("task1")
+    seen.steps.clear()
+    seen.requests.pop(0)
+    seen.turns[0]["plan"] = None
+    seen.log.seen.clear()
+    seen.left.usage.update(calls=2, completion_tokens=595)
+
+
 NO_VIOLATIONS = [
     *(_kill_the_agent, _kill_a_step, _kill_a_message, _kill_a_task, _kill_a_task_early),
     *(_steer_too_late, _operate_on_a_turn, _stop_a_turn, _stop_without_an_answer),
@@ -526,7 +542,7 @@ NO_VIOLATIONS = [
     *(_interrupt_what_is_paused, _kill_a_step_late, _say_unanswered(1)),
     *(_roll_back_and_hide, _roll_back_perhaps, _operate_on_a_step("task3")),
     *(_pause_while("agent"), _pause_to_be_woken, _interrupt_before_all_is_taken),
-    *(_kill_the_rollback, _cancel_the_note_of_usage),
+    *(_kill_the_rollback, _cancel_the_note_of_usage, _interrupt_before_it_begins),
 ]
 
 
