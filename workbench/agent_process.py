@@ -20,7 +20,6 @@ from workbench.state_dir import REPOSITORY, WorkbenchError, exclusive, is_defaul
 
 _DEFAULT_PORT = 9080
 _SCRIPTED_KEY = "scripted"  # the scripted model takes any key; the OpenAI client insists on one
-_SETTINGS = ("AGENT_", "SSL_CERT_")  # of the environment, beside proxies
 
 
 class AgentProcess:
@@ -145,14 +144,12 @@ def _environment(
 
     A value of None stands for a variable that must not be set.
     """
-    inherited = {
-        key: value
-        for key, value in os.environ.items()
-        if key.startswith(_SETTINGS) or key.upper().endswith("_PROXY")
-    }
+    names = [name for name in os.environ if name.startswith("AGENT_")]
+    if not model.scripted:  # how to reach the provider
+        names += [name for name in os.environ if name.upper().endswith("_PROXY")]
+        names += [name for name in os.environ if name.startswith("SSL_CERT_")]
     return {
-        **inherited,
-        **loopback.no_proxy(),
+        **{name: os.environ[name] for name in names},
         "AGENT_BIND": f"{restate.agent_bind}:{port}",
         "AGENT_IDENTITY_KEYS": ",".join(restate.identity_keys),
         "RESTATE_ADMIN_URL": restate.admin_url,

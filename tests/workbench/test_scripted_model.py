@@ -591,9 +591,10 @@ def test_with_a_provider_nothing_is_started(
     provider = start_model(tokens_per_second=10)
     assert isinstance(provider, Provider)
     assert (provider.scripted, provider.base_url) == (False, base_url)
-    for act in (provider.mend, provider.requests, lambda: provider.fail("cut"), provider.set):
-        with pytest.raises(WorkbenchError, match="Unset OPENAI_API_KEY and OPENAI_BASE_URL"):
-            act()
+    for method in ("set", "fail", "mend", "requests"):
+        with pytest.raises(WorkbenchError, match=r"(?s)needs the scripted.*Unset OPENAI_API_KEY"):
+            getattr(provider, method)()
+    assert not hasattr(provider, "_repr_html_")  # IPython asks for such
     provider.stop()
     assert list(tmp_path.iterdir()) == []
 

@@ -55,8 +55,6 @@ class Engine:
     """The command that runs compose: v2's `docker compose`, or v1's `docker-compose`."""
     desktop: bool
     """Docker Desktop: containers reach this machine's loopback as host.docker.internal."""
-    remaps_users: bool
-    """Whether root in a container is another user on this machine."""
 
 
 def find_engine(progress: Callable[[str], None] = print, *, limit: float = 5.0) -> Engine:
@@ -77,7 +75,6 @@ def find_engine(progress: Callable[[str], None] = print, *, limit: float = 5.0) 
     return Engine(
         compose=_find_compose(),
         desktop="Docker Desktop" in info.get("OperatingSystem", ""),
-        remaps_users=any("name=userns" in item for item in info.get("SecurityOptions") or []),
     )
 
 
@@ -194,13 +191,10 @@ def _log(container: str, lines: int = 15) -> str:
 
 
 def _up(engine: Engine, ports: Ports, key: Path, progress: Callable[[str], None]) -> str:
-    if _image_user() is None:
+    if not docker("images", "--quiet", _IMAGE):
         progress(f"Pulling {_IMAGE} (about 100 MB)")
         _compose(engine, ports, "pull", "--quiet", "restate")
-    # The server must be able to read the key as the user that it runs as in the container; the
-    # folder is closed to other users of this machine either way.
-    reads_as_us = _image_user() in ("", "0", "root") and not engine.remaps_users
-    key.chmod(0o600 if reads_as_us else 0o644)
+    key.chmod(0o644)  # for the container's user; the folder is closed to users of this machine
     _compose(engine, ports, "up", "--detach", "restate")
     container = _container(_folder(), running=False)
     if container is None:
@@ -279,14 +273,6 @@ def _gateway() -> str:
                 continue
             return address
     return "0.0.0.0"
-
-
-def _image_user() -> str | None:
-    """The user that the image runs as, empty for root; None when the image is not here."""
-    try:
-        return docker("image", "inspect", "--format", "{{.Config.User}}", _IMAGE)
-    except WorkbenchError:
-        return None
 
 
 def _project(folder: Path) -> str:
