@@ -270,7 +270,8 @@ def _step(title: str, *command: object, env: dict[str, str], needed: bool = True
         said = _LOG.read_bytes()[start:].decode(errors="replace")
         if re.search("No space left on device|Disk quota exceeded", said):
             sys.exit(f"{title}: the disk is full. Set-up needs 900 MB in {VENV.parent}.")
-        lines = [line[:200] for line in said.splitlines() if line.strip()][-12:]
+        lines = [line[:200] for line in said.splitlines() if line.strip("━ ")]
+        lines = [line for line in lines if not line.lstrip().startswith("WARNING")][-8:]
         sys.exit("\n".join([*lines, f"{title}: failed; all it said is in {_LOG}.", _HINT]))
     return process.returncode == 0
 
