@@ -238,3 +238,12 @@ def test_a_full_disk_is_named(lessons: Lessons) -> None:
     for file in (page, junit):
         assert f"No space left on the disk: {file} could not be written. Free some" in out
     assert "Traceback (most recent call last)" not in out.replace(fills, "").split("01_other, ")[-1]
+
+
+def test_what_is_not_a_notebook_is_refused(lessons: Lessons) -> None:
+    path = lessons.write("00_first", "1")
+    path.write_text("{")
+    code, out = lessons.run(path)
+    assert code == 1
+    assert f"{path} is not a notebook: " in out
+    assert "Running" not in out

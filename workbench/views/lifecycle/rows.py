@@ -51,7 +51,9 @@ def lifecycle_rows(admin: Admin, id: str) -> list[dict[str, Any]]:
         ("inboxed_at", "pending", "its key is held by another invocation"),
         ("running_at", "running", "first attempt"),
     ):
-        if column in record:
+        # Under vqueues a call without a key is `pending` too, for the moment until it is scheduled.
+        is_moment = name == "pending" and record.get("target_service_ty") == "service"
+        if column in record and not is_moment:
             path.add(name, path.since_creation(record[column]), why)
     for entry in sorted(journal_rows(admin, id), key=lambda row: row["ms"]):
         if entry["ms"] >= 0:  # the others were copied here by a restart
