@@ -210,3 +210,10 @@ def test_a_column_is_blanked_before_lines_are() -> None:
     assert not _diff(table, wider, *tags)
     assert not _diff(table, wider + "     11500  ! Error  later\n", *tags)
     assert _diff(table, wider.replace("Run", "Call"), *tags)
+
+
+def test_an_output_may_differ_as_a_whole_under_vqueues(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _diff("paused\n", "ready\n", "varies: vqueues")
+    monkeypatch.setattr("notebooks.compare._VQUEUES", True)
+    assert not _diff("paused\n", "ready\n", "varies: vqueues")
+    assert _diff("paused\n", "ready\n")
