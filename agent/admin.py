@@ -1,4 +1,4 @@
-"""What the agent asks of Restate's admin API: pause, wake, kill, and why a task waits. None of it
+"""Calls Restate's admin API: pause, wake and kill a task, and find out why it waits. None of it
 is needed where nothing goes wrong.
 """
 

@@ -18,7 +18,7 @@ InvocationId = Annotated[str, Field(pattern=r"^inv_[0-9A-Za-z]{1,64}$")]
 
 
 class Wire(BaseModel):
-    """What is exact about it: no other fields, and no number where a text belongs."""
+    """Refuses unknown fields, and values of another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -45,14 +45,14 @@ def checked(model: type[BaseModel]) -> list[Callable[[], AbstractAsyncContextMan
 
 
 def fault(error: ValidationError) -> str:
-    """Where input is wrong and why, without the input itself."""
+    """Says where input is wrong and why, without quoting it."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "the body"
     return f"{where}: {first['msg']}"
 
 
 class Message(Wire):
-    """What a person says, and what is to become of the turns that are open.
+    """A user's message, and what it does to the open turns.
 
     Attributes:
         when_busy: "interrupt" ends them; what they had planned stays in the conversation.
@@ -162,7 +162,7 @@ class TurnRef(Wire):
 
 
 class Brief(Wire):
-    """What a session gives to a task whose time has come: the request is the last message.
+    """The conversation that a session gives to a task when it begins; the request comes last.
 
     Attributes:
         hasty: the turn before was interrupted before it had anything to show.

@@ -86,7 +86,7 @@ async def ask_model(
 async def _attempt(
     ctx: Context, step: str, make: Callable[[Reply], Coroutine[Any, Any, None]], *, last: bool
 ) -> tuple[Reply, TerminalError | None]:
-    """What one attempt has brought, and the cancellation that came meanwhile."""
+    """The reply of one attempt, and the cancellation that came meanwhile."""
     reply = Reply()
     key = (ctx.request().id, step)
 

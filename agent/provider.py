@@ -25,7 +25,7 @@ from agent.settings import SettingsError, is_loopback, settings
 _LONGEST = 2_000_000  # characters of an answer; more would not fit into a journal
 _AFTER_THE_END = 2.0  # seconds for what may follow an answer that is complete: its usage
 
-# Words with which a stream says that its answer is no complete one. Any other ends a good one.
+# Finish reasons of an incomplete answer. Any other word ends a good one.
 _CUT_OFF = re.compile(r"length|max.?tokens|filter|safety|recitation|block|prohibit|tool|function")
 _BROKE_OFF = re.compile(r"error|insufficient|abort|cancel|unavailable|overload")
 
@@ -55,7 +55,7 @@ _refused: set[str] = set()
 
 
 class Failure(BaseModel):
-    """Why there is no answer, in the provider's words where it has any.
+    """A failed call, in the provider's words where it gives any.
 
     Attributes:
         kind: "passing", another attempt may fare better, after `delay` seconds if the provider says
@@ -68,7 +68,7 @@ class Failure(BaseModel):
 
 
 class Reply(BaseModel):
-    """What a call has brought, as it is kept in the journal. The provider counts the tokens in its
+    """The reply to a call, as the journal keeps it. The provider counts the tokens in its
     last chunk; until then they are the chunks that have come.
 
     Attributes:
@@ -244,7 +244,7 @@ class _Answer:
             self._error, self.is_over = _final("The model's answer has no end."), True
 
     def fault(self) -> Failure | None:
-        """What is wrong with the answer, now that nothing more comes."""
+        """The failure of the answer, once the stream has ended; None if it is good."""
         finish, text = self.finish.lower(), spoken(self.reply.text).strip()
         if self._refusal:
             return _final(f"The model refuses: {self._refusal}")
@@ -273,7 +273,7 @@ class _Answer:
 def failure_of(
     said: object, status: int | None = None, headers: dict[str, str] | None = None
 ) -> Failure:
-    """What an error means that a provider has sent, with a status or in a stream."""
+    """Classifies an error from the provider, sent with a status or within a stream."""
     if isinstance(said, str):
         said = _parsed(said) or said
     everything = json.dumps(said, ensure_ascii=False)[:10_000]
@@ -331,7 +331,7 @@ def _text(content: object) -> str:
 
 
 def _words(said: object) -> str:
-    """What a person can read of an error, wherever its provider has put it."""
+    """The readable part of an error, wherever the provider has put it."""
     if isinstance(said, str):
         return " ".join(re.sub(r"<[^>]*>", " ", said).split())
     if isinstance(said, list):
@@ -353,7 +353,7 @@ def _status_in(said: object) -> int | None:
 
 
 def _delay(headers: dict[str, str], body: str) -> float:
-    """How long the provider asks to wait, in seconds: 0 if it does not, or for more than a day."""
+    """Seconds that the provider asks to wait; 0 for none, or for more than a day."""
     seconds, after = 0.0, headers.get("retry-after", "")
     for name, value in headers.items():
         if (

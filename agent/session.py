@@ -298,7 +298,7 @@ def _attach(ctx: AnyContext, turn: TurnRecord) -> RestateDurableFuture[Result]:
 async def _those_over(
     ctx: AnyContext, turns: list[TurnRecord], limit: timedelta
 ) -> list[TurnRecord]:
-    """Those of the open turns whose tasks are over, as they ended."""
+    """The open turns whose tasks have ended, with how they ended."""
     if not turns:
         return []
     tasks = [_attach(ctx, turn) for turn in turns]

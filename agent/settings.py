@@ -16,7 +16,7 @@ class SettingsError(ValueError):
 def _url(text: str) -> str:
     url = urlsplit(text.strip())  # a space or a line end is easily copied along
     if url.scheme not in ("http", "https") or not url.hostname or url.port == 0:
-        raise ValueError("is no URL; it should look like http://127.0.0.1:9070")
+        raise ValueError("is not a URL; it should look like http://127.0.0.1:9070")
     return url.geturl().rstrip("/")
 
 
@@ -45,7 +45,7 @@ def _env(name: str, default: object, meaning: str) -> Any:
 
 
 class Settings(BaseSettings):
-    """What the environment says; an empty variable counts as one that is not set."""
+    """Settings from the environment; an empty variable counts as not set."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
 

@@ -33,7 +33,7 @@ _TO_BE_BEGUN = timedelta(minutes=10)
 
 
 class Job:
-    """What the work has in its hands.
+    """The tools of the work: ask the model, hear what was said, undo.
 
     Attributes:
         plan: how far it has got, for whoever goes on after an interruption.
@@ -70,7 +70,7 @@ class Job:
         return done
 
     async def said(self) -> list[str]:
-        """What was said to this task since it last asked. To be asked between two steps: a
+        """Messages that steer this task, since it last asked. To be called between two steps: a
         cancellation that has come is heard here as well, before the next step begins.
         """
         texts = []

@@ -76,7 +76,7 @@ class Session(BaseModel):
         self.recent = _within_budget(entries)
 
     def brief(self, turn: int, request: str, *, hasty: bool = False) -> Brief:
-        """What the task of a turn is given when it begins."""
+        """The brief of a turn's task, when it begins."""
         entries = [*self.recent, HistoryEntry(role="user", content=request, turn=turn)]
         conversation = [
             ChatMessage(role=entry.role, content=entry.content) for entry in _within_budget(entries)

@@ -104,7 +104,7 @@ def _lessons() -> list[Path]:
 
 
 def _build() -> Path:
-    """Where results go: beside the notebooks, unless the checkout is read-only."""
+    """The folder for results: beside the notebooks, unless the checkout is read-only."""
     home = os.environ.get("WORKBENCH_HOME")
     if home and not os.access(_FOLDER.parent, os.W_OK):
         return Path(home).expanduser() / "build"

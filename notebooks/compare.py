@@ -94,7 +94,7 @@ def difference(committed: Sequence[Any], seen: Sequence[Any], tags: Sequence[str
 
 
 def variations_of(tags: Sequence[str]) -> list[str]:
-    """What the tags let vary. Raises ValueError for a tag that says nothing known."""
+    """Reads the tags. Raises ValueError for an unknown one."""
     found = []
     for tag in tags:
         if not tag.startswith(_PREFIX):

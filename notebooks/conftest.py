@@ -135,7 +135,7 @@ class Part(pytest.Item):
             pytest.fail("\n\n".join(filter(None, parts)), pytrace=False)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Where this is, in the words of the report."""
+        """The cell's name in the report."""
         where = self.name if self.place is None else f"cell {self.place + 1}"
         return self.path, self.place or 0, f"{self.path.stem}, {where}"
 

@@ -41,14 +41,14 @@ class Failure:
     kind: str
     """A few words that read well before "in cell 5"."""
     text: str
-    """What happened, to be shown as it is; several lines, perhaps a traceback."""
+    """The message to show: several lines, perhaps a traceback."""
     place: int | None = None
     """The index of the cell; None: it is about the lesson as a whole."""
 
 
 @dataclass
 class Result:
-    """What came of a lesson."""
+    """The result of a lesson."""
 
     cells: list[Any] = field(default_factory=list)
     """The executed cells, with their outputs; those that were not reached have none."""
@@ -123,7 +123,7 @@ def run_lesson(
 
 
 def no_space(error: OSError, path: Path | str) -> str:
-    """What is said of a file that could not be written."""
+    """The message for a file that could not be written."""
     if error.errno in _FULL:
         return f"No space left on the disk: {path} could not be written. Free some, and try again."
     return f"{path} could not be written: {error.strerror}."

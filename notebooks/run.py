@@ -82,7 +82,7 @@ class Run:
         return self._folder is not None
 
     def result(self, lesson: Lesson) -> Result:
-        """What came of a lesson, when it is over."""
+        """The result of a lesson, once it has ended."""
         return self._results[lesson].result()
 
     def end(self) -> None:
@@ -122,7 +122,7 @@ class Run:
         return [*lines, self.unwritten] if self.unwritten else lines
 
     def _done(self) -> dict[Lesson, Result]:
-        """What came of the lessons that are over, in their order."""
+        """The results of the lessons that have ended, in order."""
         done = {one: self._results[one] for one in self._lessons if self._results[one].done()}
         over = {one: future for one, future in done.items() if not future.cancelled()}
         return {one: future.result() for one, future in over.items() if not future.exception()}
@@ -215,7 +215,7 @@ class Run:
             self._show(f"Not used: {names}. A check runs on the scripted model.")
 
     def _versions(self) -> dict[str, str]:
-        """What the lessons ran on; which server, they say themselves."""
+        """The versions that the lessons ran on; they print the server's themselves."""
         outputs = str([cell.get("outputs") for one in self._done().values() for cell in one.cells])
         servers = sorted(set(re.findall(r"Restate (\d+\.\d+\.\d+ \(\w+\))", outputs)))
         return {
@@ -225,7 +225,7 @@ class Run:
         }
 
     def _annotations(self, done: dict[Lesson, Result]) -> Iterator[str]:
-        """What GitHub shows beside the lessons' files."""
+        """Annotations that GitHub shows beside the lessons."""
         for lesson, result in done.items():
             for failure in result.failures:
                 file = os.path.relpath(lesson.path, REPOSITORY)

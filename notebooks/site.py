@@ -136,7 +136,7 @@ def _title(notebook: Path) -> str:
 
 
 def _repository(build: Path) -> str:
-    """Where a page finds the repository's files: on GitHub, if it is made there."""
+    """The base URL of links to the repository's files: on GitHub, if the page is made there."""
     found = [os.environ.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "SHA")]
     if all(found):
         return f"{found[0]}/{found[1]}/blob/{found[2]}"

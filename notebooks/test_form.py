@@ -71,7 +71,7 @@ def length(lesson: Path) -> Faults:
 
 
 def proofs(lesson: Path) -> Faults:
-    """What a cell proves could fail: no assertion always holds, and no ✓ is printed without one."""
+    """Proofs can fail: no assertion always holds, and no ✓ is printed without one."""
     for place, cell in _cells(lesson, "code"):
         try:
             nodes = list(ast.walk(ast.parse(cell.source)))

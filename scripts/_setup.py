@@ -110,7 +110,7 @@ def _has_packages(venv: Path) -> bool:
 
 
 def _place(venv: Path) -> str:
-    """Where `venv` is, and the interpreter behind it: neither may change."""
+    """The location of `venv` and its interpreter: neither may change."""
     python = venv / "bin" / "python"
     return f"{venv.resolve()} {python.resolve() if os.access(python, os.X_OK) else 'gone'}"
 

@@ -1,4 +1,4 @@
-"""Where packages come from, as pip was told, for all that installs here: pip, uv and npm.
+"""Package sources as pip was told, for pip, uv and npm.
 
 Where pip was told to install *to* (PIP_USER, `target` in pip.conf) is left out: that is `.venv`.
 """

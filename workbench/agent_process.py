@@ -28,7 +28,7 @@ class AgentProcess:
     def __init__(self, name: str, restate: Restate, port: int, env: dict[str, str | None]) -> None:
         self.name = name
         self.uri = f"http://{restate.agent_host}:{port}"
-        """Where Restate reaches the agent: what a deployment is registered with."""
+        """The URL under which Restate reaches the agent, to register."""
         self._bind = restate.agent_bind
         self._port = port
         self._env = env

@@ -50,7 +50,7 @@ class _RefusedError(WorkbenchError):
         self.message = message
         """The server's own words."""
         self.metadata: dict[str, str] = dict(metadata or {})
-        """What the handler put into its `TerminalError(metadata=…)`; empty when nothing."""
+        """The metadata of the handler's `TerminalError`; empty if it has none."""
 
 
 class AdminError(_RefusedError):
@@ -62,7 +62,7 @@ class IngressError(_RefusedError):
 
 
 class WaitTimeout(WorkbenchError):
-    """What was waited for did not come about in time."""
+    """A condition did not become true in time."""
 
 
 def wait_until(
@@ -97,7 +97,7 @@ class _Client:
     """An HTTP client of one server, safe to use from several threads; a context manager."""
 
     _server: str
-    """What an error calls the other side, such as "Restate's admin API"."""
+    """The other side's name in errors, such as "Restate's admin API"."""
     _error: type[_RefusedError]
 
     def __init__(self, base_url: str, echo: Callable[[str], None]) -> None:

@@ -162,7 +162,7 @@ def _wait_ready(running: process.Running) -> None:
 
 
 def _info_file(running: process.Running) -> Path:
-    """Where the server says how it is reached, once it can be."""
+    """The file in which Jupyter writes its URL once it listens."""
     return state_dir() / "jupyter" / "runtime" / f"jpserver-{running.pid}.json"
 
 

@@ -21,10 +21,10 @@ from workbench.process import recorded_pids
 from workbench.state_dir import state_dir, use_state_dir
 
 RUN = "run-"
-"""How the name of a run's folder begins, in the workbench's home."""
+"""Prefix of a run's folder in the state folder."""
 
 JOB = "job-"
-"""How the name of a job's home begins, in the folder of its run."""
+"""Prefix of a job's state folder in the folder of its run."""
 
 _CHECKS = ("test-*", "benchmark-*", "stress-*", "claims-*")  # homes of scripts of these names
 _GRACE_SECONDS = 2.0  # some processes end a moment after their kernel

@@ -40,7 +40,7 @@ def free_port(preferred: int | None = None, *, host: str = "127.0.0.1") -> int:
 
 
 def port_holder(port: int) -> str:
-    """Who listens on `port`, as `node (pid 123)`; `another program` where the system won't say."""
+    """The program on `port`, as `node (pid 123)`; `another program` if the system won't say."""
     with contextlib.suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
             listens = connection.status == psutil.CONN_LISTEN

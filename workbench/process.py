@@ -48,9 +48,9 @@ class Running:
     log: str
     """Path of the file that holds its stdout and stderr, and those of earlier starts."""
     log_start: int
-    """Where in that file, in bytes, this start's own lines begin."""
+    """Offset in that file, in bytes, at which this start's own lines begin."""
     extra: dict[str, Any]
-    """What the starter wants to find again, such as ports. Never a secret: it is on disk."""
+    """Values to find again, such as ports. Never a secret: they are on disk."""
 
     @property
     def alive(self) -> bool:

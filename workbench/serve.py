@@ -35,7 +35,7 @@ class Served(contextlib.AbstractContextManager["Served"]):
         self.name = name
         self.port = int(listener.getsockname()[1])
         self.uri = f"http://{host}:{self.port}"
-        """Where Restate reaches the services: what a deployment is registered with."""
+        """The URL under which Restate reaches the services, to register."""
         self._app = app
         self._listener = listener
         self._loop = asyncio.new_event_loop()

@@ -24,7 +24,7 @@ class WorkbenchError(RuntimeError):
     """
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython prints in place of a traceback, which would bury the message."""
+        """Prints the message alone: a traceback would bury it."""
         return [f"{type(self).__name__}: {self}"]
 
 

@@ -231,7 +231,7 @@ def _url(variable: str) -> str:
 
 
 def _callback_address(admin_url: str) -> tuple[str, str, tuple[str, ...]]:
-    """How the server reaches this machine: name, address to listen on, identity keys."""
+    """The way back for the server: host name, address to listen on, identity keys."""
     host = os.environ.get("RESTATE_AGENT_HOST")
     if not host and loopback.is_loopback(urlsplit(admin_url).hostname or ""):
         return "127.0.0.1", "127.0.0.1", ()

@@ -135,7 +135,7 @@ def last_log_lines(state: Path, lines: int = 15) -> str:
 def docker(
     *arguments: str, limit: float = 30.0, progress: Callable[[str], None] | None = None
 ) -> str:
-    """What `docker …` prints; `progress` is told after a second what is waited for.
+    """Runs `docker …` and returns its output; after a second `progress` says what it waits for.
 
     Raises WorkbenchError with its last line of complaint, or after `limit` seconds.
     """
@@ -250,7 +250,7 @@ def _wait_ready(container: str, probe: Probe, *, timeout: float = 45.0) -> None:
 def _callback_address(
     engine: Engine, container: str, key: Path
 ) -> tuple[str, str, tuple[str, ...]]:
-    """How the container reaches this machine: name, address to listen on, identity keys."""
+    """The way back for the container: host name, address to listen on, identity keys."""
     network = docker("inspect", "--format", "{{.HostConfig.NetworkMode}}", container)
     if network == "host":
         return "127.0.0.1", "127.0.0.1", ()

@@ -1,4 +1,4 @@
-"""What every way of running Restate has in common: addresses, ports, and when it is ready."""
+"""Addresses, ports and readiness, common to all ways of running Restate."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Restate:
     """`embedded`, `docker` or `external`."""
     version: str
     ingress_url: str
-    """Where services are called, such as `http://127.0.0.1:8080`."""
+    """The URL for calls to services, such as `http://127.0.0.1:8080`."""
     admin_url: str
-    """Where the server is managed, and queried with SQL."""
+    """The URL of the admin API, which also answers SQL."""
     agent_host: str = "127.0.0.1"
     """The name under which the server reaches this machine."""
     agent_bind: str = "127.0.0.1"
@@ -120,7 +120,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Ports:
-    """Where one server listens: calls, management, and what cluster nodes tell each other."""
+    """The ports of one server: ingress, admin API, and cluster nodes."""
 
     ingress: int
     admin: int
@@ -128,12 +128,12 @@ class Ports:
 
     @property
     def ingress_url(self) -> str:
-        """Where services are called."""
+        """The URL of the ingress."""
         return f"http://127.0.0.1:{self.ingress}"
 
     @property
     def admin_url(self) -> str:
-        """Where the server is managed."""
+        """The URL of the admin API."""
         return f"http://127.0.0.1:{self.admin}"
 
 

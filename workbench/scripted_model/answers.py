@@ -1,4 +1,4 @@
-"""What the model answers: which step of the agent is asking, about which program.
+"""Answers of the scripted model: which step of the agent asks, about which program.
 
 The first line of the system message tells the step. The words of the user's last request choose the
 program when it is planned; the later steps recognise the plan by its summary, so that a README

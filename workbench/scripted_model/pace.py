@@ -14,7 +14,7 @@ _ROUNDS = 4
 
 
 class Settings(BaseModel):
-    """How fast the model answers. A change takes effect with the next token of every stream."""
+    """The model's speed. A change takes effect with the next token of every stream."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
 

@@ -1,4 +1,4 @@
-"""What the model remembers of each request: who sent it, how far it got, and when.
+"""Records of the model's requests: who sent each, how far it got, and when.
 
 The records are what the lessons prove things with ("no token was sent after the interruption"), so
 they hold the model's own counts and clock, and nothing else of a request: no key, no prompt.

@@ -163,7 +163,7 @@ class ChatCompletions:
 
 
 class Control:
-    """What the workbench reads from the model and changes in it."""
+    """Routes for the workbench: read the records, change settings and faults."""
 
     def __init__(self, chat: ChatCompletions) -> None:
         self._chat = chat
