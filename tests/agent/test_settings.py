@@ -44,10 +44,10 @@ def _environment(**settings: str) -> dict[str, str]:
             r"AGENT_CANCEL_TIMEOUT\W+input should be a finite number",
         ),
         ({"AGENT_CANCEL_TIMEOUT": "90000"}, r"AGENT_CANCEL_TIMEOUT\W+input should be less than"),
-        ({"RESTATE_ADMIN_URL": "localhost:9070"}, r"RESTATE_ADMIN_URL\W+is no URL"),
+        ({"RESTATE_ADMIN_URL": "localhost:9070"}, r"RESTATE_ADMIN_URL\W+is not a URL"),
         ({"OPENAI_BASE_URL": "http://127.0.0.1:99999/v1"}, "OPENAI_BASE_URL"),
         ({"OPENAI_BASE_URL": "http://[::1/v1"}, "OPENAI_BASE_URL"),
-        ({"OPENAI_BASE_URL": "https:///v1"}, r"OPENAI_BASE_URL\W+is no URL"),
+        ({"OPENAI_BASE_URL": "https:///v1"}, r"OPENAI_BASE_URL\W+is not a URL"),
         (
             {"OPENAI_API_KEY": f"{CANARY}é"},
             r"OPENAI_API_KEY\W+holds a space, a line end or a letter",
