@@ -38,26 +38,13 @@ async def wake(invocation_id: str) -> None:
 async def why_waiting(invocation_id: str) -> Waiting | None:
     """Why a task waits: one of its tree is paused, or will try again after a failure."""
     rows = await _tree(invocation_id)
-    ids = ", ".join(f"'{row['id']}'" for row in rows)
     for row in rows:
         if row["status"] == "paused":
-            found = await _query(
-                "SELECT event_json FROM sys_journal_events WHERE event_type = 'Paused' "
-                f"AND id = '{row['id']}' ORDER BY appended_at DESC LIMIT 1"
-            )
-            failure = json.loads(found[0]["event_json"]).get("last_failure") if found else None
-            reason = failure["error_message"] if failure else "An operator has paused it."
-            return Waiting(state="paused", reason=_plain(reason))
+            return Waiting(state="paused", reason=await _why_paused(row["id"]))
     for row in rows:
         if row["status"] == "backing-off":
             return Waiting(state="backing-off", reason=_plain(row.get("last_failure") or ""))
-    if not rows:
-        return None
-    timers = await _query(  # see `agent.model`: a timer that follows a failure is named by it
-        f"SELECT name, entry_lite_json FROM sys_journal WHERE id IN ({ids}) AND name != '' "
-        "AND entry_type = 'Command: Sleep' ORDER BY appended_at DESC LIMIT 10"
-    )
-    for timer in timers:
+    for timer in await _timers_after_failures([row["id"] for row in rows]):
         millis = json.loads(timer["entry_lite_json"])["Command"]["Sleep"]["wake_up_time"]
         until = datetime.fromtimestamp(millis / 1000, timezone.utc)
         if until > datetime.now(timezone.utc):
@@ -65,6 +52,32 @@ async def why_waiting(invocation_id: str) -> Waiting | None:
                 state="backing-off", reason=timer["name"], until=until.isoformat(timespec="seconds")
             )
     return None
+
+
+async def _why_paused(invocation_id: str) -> str:
+    """The failure after which an invocation was paused. The queues of the next release keep none;
+    then it is the last one that a timer was named by.
+    """
+    found = await _query(
+        "SELECT event_json FROM sys_journal_events WHERE event_type = 'Paused' "
+        f"AND id = '{invocation_id}' ORDER BY appended_at DESC LIMIT 1"
+    )
+    failure = json.loads(found[0]["event_json"]).get("last_failure") if found else None
+    if failure:
+        return _plain(failure["error_message"])
+    timers = await _timers_after_failures([invocation_id])
+    return timers[0]["name"] if timers else "Paused by hand, or for a reason that is not recorded."
+
+
+async def _timers_after_failures(ids: list[str]) -> list[dict[str, Any]]:
+    """The newest timers that are named by a failure; see `agent.model`."""
+    if not ids:
+        return []
+    listed = ", ".join(f"'{id}'" for id in ids)
+    return await _query(
+        f"SELECT name, entry_lite_json FROM sys_journal WHERE id IN ({listed}) AND name != '' "
+        "AND entry_type = 'Command: Sleep' ORDER BY appended_at DESC LIMIT 10"
+    )
 
 
 def _plain(failure: str) -> str:

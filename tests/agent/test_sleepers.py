@@ -91,7 +91,11 @@ def test_a_task_that_an_operator_has_paused(held: Stack) -> None:
     held.model.set(tokens_per_second=10_000)
     held.admin.wait_for(task, "paused")
     waiting = _waiting(session)
-    assert waiting == {"state": "paused", "reason": "An operator has paused it.", "until": None}
+    assert waiting == {
+        "state": "paused",
+        "reason": "Paused by hand, or for a reason that is not recorded.",
+        "until": None,
+    }
     _interrupt(session, task)
 
 
