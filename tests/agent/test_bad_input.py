@@ -192,19 +192,3 @@ def test_a_key_like_any_other(stack: Stack, name: str) -> None:
         assert request.label.isascii()
         assert request.label.isprintable()
         assert len(request.label) <= 512
-
-
-@pytest.mark.parametrize("key", ["x" * 4096, "", " ", "a/b?c#d", '"quoted"', "a\tb"])
-def test_an_idempotency_key(stack: Stack, key: str) -> None:
-    """Whatever it is: the same is the same message, and another is another."""
-    session = stack.session()
-    url = f"{stack.restate.ingress_url}/CodingAgent/{session.key}/message"
-    first, again, other = (
-        httpx.post(url, json={"content": "Hello"}, headers={"idempotency-key": mine}, timeout=10)
-        for mine in (key, key, f"{key}2")
-    )
-    assert (first.status_code, first.json()["turn"]) == (200, 1)
-    assert (again.status_code, again.text) == (200, first.text)
-    assert (other.status_code, other.json()["turn"]) == (200, 2)
-    assert session.wait_idle()["status"] == "completed"
-    assert len(session.turns()) == 2

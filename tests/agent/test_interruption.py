@@ -83,17 +83,6 @@ def test_the_whole_tree_is_over_before_the_next_begins(stack: Stack) -> None:
     session.wait_idle()
 
 
-def test_stop(stack: Stack) -> None:
-    session = stack.session()
-    task = session.message()["task_id"]
-    session.wait_streaming(1, "plan")
-    assert session.stop() == task
-    assert session.call("get_status")["status"] == "idle"
-    assert session.statuses() == ["interrupted"]
-    assert session.stop() is None
-    assert session.files() == {}
-
-
 @pytest.mark.parametrize("entries", range(1, 16, 2))
 def test_a_message_may_itself_be_cancelled_anywhere(stack: Stack, entries: int) -> None:
     session = stack.session()

@@ -24,15 +24,6 @@ def _steer(session: Session, task_id: str, content: str = FLASK) -> dict[str, An
     return _say(session, "steer", content, expected_task_id=task_id)
 
 
-@pytest.mark.parametrize("when_busy", ["interrupt", "rollback", "enqueue", "reject"])
-def test_an_idle_session_begins_a_turn(stack: Stack, when_busy: str) -> None:
-    session = stack.session()
-    accepted = _say(session, when_busy)
-    assert (accepted["turn"], accepted["interrupted"]) == (1, None)
-    assert session.wait_idle()["status"] == "completed"
-    assert "app.py" in session.files()
-
-
 @pytest.mark.parametrize("step", STEPS)
 def test_rollback_leaves_no_trace(stack: Stack, step: str) -> None:
     session = stack.session()
@@ -185,30 +176,6 @@ def test_steering_is_taken_at_the_next_step_boundary(stack: Stack, step: str) ->
     steps = [request.step for request in session.requests()]
     assert steps.count("plan") == 2
     assert steps.count("review") == (2 if step == "review" else 1)
-
-
-def test_steering_twice_is_heard_once(stack: Stack) -> None:
-    session = stack.session()
-    task = session.message("Write a to-do CLI")["task_id"]
-    session.wait_streaming(1, "plan")
-    stack.model.set(tokens_per_second=10)
-    _steer(session, task, "With tests")
-    _steer(session, task)
-    session.wait_idle()
-    assert [request.step for request in session.requests()].count("plan") == 2
-    said = session.call("get_history")[0]["content"]
-    assert said == f"Write a to-do CLI\n\nWith tests\n\n{FLASK}"
-
-
-def test_a_waiting_turn_can_be_steered(stack: Stack) -> None:
-    session = stack.session()
-    session.message("Write a greeter")
-    session.wait_streaming(1, "plan")
-    task = _say(session, "enqueue", "Write a to-do CLI")["task_id"]
-    assert _steer(session, task)["turn"] == 2
-    session.wait_idle()
-    assert "app.py" in session.files()
-    assert [request.step for request in session.requests(2)].count("plan") == 1
 
 
 def test_a_task_that_is_over_cannot_be_steered(stack: Stack) -> None:
