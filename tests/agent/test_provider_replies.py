@@ -152,7 +152,8 @@ def running(
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.module is request.module
     ]
-    with ReplayingProvider(CASES) as provider, ExitStack() as stacks:
+    provider = ReplayingProvider(CASES)
+    with provider, ExitStack() as stacks:
         found = {}
         # Those with short limits first, while the machine has little else to do.
         for env in sorted({case.env for case in chosen}, key=list(ENVS).index, reverse=True):

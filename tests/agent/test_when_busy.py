@@ -57,11 +57,10 @@ def _given(stack: Stack, session: Session, turn: int) -> list[str]:
     return [message["content"] for message in brief["conversation"]]
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_a_queued_turn_begins_when_the_one_at_work_is_over(stack: Stack, step: str) -> None:
+def test_a_queued_turn_begins_when_the_one_at_work_is_over(stack: Stack) -> None:
     session = stack.session()
     first = session.message("Write a to-do CLI")
-    session.wait_streaming(1, step)
+    session.wait_streaming(1, "write")
     stack.model.set(tokens_per_second=10)  # it is at work until all have come
     queued = [_say(session, "enqueue", content) for content in (FLASK, "Write a greeter")]
     assert [each["turn"] for each in queued] == [2, 3]
