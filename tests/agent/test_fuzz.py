@@ -86,12 +86,11 @@ def _document(stack: Stack, service: str, mode: GenerationMode) -> dict[str, Any
     for operation in (each for methods in document["paths"].values() for each in methods.values()):
         if "requestBody" in operation:
             operation["requestBody"]["required"] = True
-        # Two requests with one key get one answer: one that does not fit, that of one that does.
-        operation["parameters"] = [
-            each
-            for each in operation.get("parameters", [])
-            if "idempotency" not in str(each).lower()
-        ]
+        if mode is GenerationMode.NEGATIVE:
+            # With the key of a request that was taken, the answer is that of this one.
+            operation["parameters"] = [
+                each for each in operation["parameters"] if "idempotency" not in str(each)
+            ]
     parameters["delay"]["schema"] = {"enum": ["0ms", "20ms", "PT0S"]}
     schemas = document["components"]["schemas"]
     if "run_taskRequest" in schemas:
