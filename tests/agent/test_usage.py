@@ -34,8 +34,8 @@ def test_failed_attempts_are_counted(stack: Stack, kind: str, times: int) -> Non
 
 def test_what_was_lost_with_the_server_is_counted(held: Stack) -> None:
     session = held.session()
-    session.message()
     held.model.set(tokens_per_second=20)  # so that it is still at work when all is back
+    session.call("message", {"content": "Write a to-do CLI"})
     session.wait_streaming(1, "plan", tokens=10)
     held.restate.kill()
     start_restate("embedded")
