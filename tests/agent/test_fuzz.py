@@ -31,7 +31,7 @@ from workbench import wait_until
 
 _EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 _SETTINGS = settings(
-    max_examples=_EXAMPLES or 6,
+    max_examples=_EXAMPLES or 4,
     derandomize=not _EXAMPLES,
     database=None,
     deadline=None,
@@ -119,6 +119,7 @@ def _no_float(value: Any) -> bool:
     return not isinstance(value, float)
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_requests_made_from_the_openapi_documents(
     stack: Stack, client: requests.Session, mode: GenerationMode
