@@ -92,6 +92,7 @@ def test_a_message_may_itself_be_ended_anywhere(stack: Stack, entries: int, acti
     session = stack.session()
     first = session.message()["task_id"]
     session.wait_streaming(1, "plan", tokens=1)
+    stack.model.set(tokens_per_second=10)  # it is at work until the third message comes
     second = stack.ingress.send("CodingAgent", "message", {"content": "two"}, key=session.key)
 
     def far_enough() -> bool:
