@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from agent import provider
+from agent.settings import settings
 from tests.stack import Stack
 from workbench.lesson import stop_all
 from workbench.state_dir import use_state_dir
@@ -42,3 +44,20 @@ def restarted(held: Stack) -> Iterator[Callable[..., Stack]]:
 
     yield restart
     held.restart_agent()
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Give the agent's code other settings in this process, for one test."""
+
+    def configure(**env: str) -> None:
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        for cached in (settings, provider.client, provider._turnstile):
+            cached.cache_clear()
+        provider._refused.clear()
+
+    configure()
+    yield configure
+    monkeypatch.undo()
+    configure()

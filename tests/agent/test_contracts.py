@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from tests.stack import Stack
-from workbench import wait_until
 
 
 def test_a_message_runs_to_its_answer(stack: Stack, tmp_path: Path) -> None:
@@ -14,21 +13,18 @@ def test_a_message_runs_to_its_answer(stack: Stack, tmp_path: Path) -> None:
     assert set(accepted) == {"turn", "task_id", "interrupted"}
     assert (accepted["turn"], accepted["interrupted"]) == (1, None)
     assert accepted["task_id"].startswith("inv_")
-    assert session.call("get_status") == {
-        "turn": 1,
-        "status": "working",
-        "task_id": accepted["task_id"],
-    }
+    working = {"turn": 1, "status": "working", "task_id": accepted["task_id"]}
+    assert session.call("get_status") == working
 
     turn = session.wait_idle()
     assert session.call("get_status") == {"turn": 1, "status": "idle", "task_id": None}
-    assert set(turn) == {"turn", "content", "status", "task_id", "plan", "answer", "error"}
-    assert turn["status"] == "completed"
-    assert turn["content"] == "Write a to-do CLI with tests"
-    assert turn["task_id"] == accepted["task_id"]
     assert turn["plan"]
     assert turn["answer"]
-    assert turn["error"] is None
+    assert turn == {
+        **{"turn": 1, "content": "Write a to-do CLI with tests", "status": "completed"},
+        **{"task_id": accepted["task_id"], "error": None},
+        **{"plan": turn["plan"], "answer": turn["answer"]},
+    }
     assert session.call("get_history") == [
         {"role": "user", "content": "Write a to-do CLI with tests", "turn": 1},
         {"role": "assistant", "content": turn["answer"], "turn": 1},
@@ -42,24 +38,6 @@ def test_a_message_runs_to_its_answer(stack: Stack, tmp_path: Path) -> None:
     assert not session.has_draft()
 
 
-def test_the_task_is_a_tree(stack: Stack) -> None:
-    session = stack.session()
-    task = session.message()["task_id"]
-    session.wait_idle()
-    files = session.files()
-    assert len(stack.children(task, "CodingTask/write_file")) == len(files) >= 2
-    assert len(stack.children(task, "Workspace/%/commit")) == 1
-    assert len(stack.children(task, "Workspace/%/rollback")) == 0
-    # Each file costs three invocations; 12 in all for two files, the message among them.
-    of_files = sum(len(stack.children(id, "%")) for id in stack.children(task, "%/write_file"))
-    wait_until(
-        lambda: len(stack.children(task, "%")) + of_files + 2 == 6 + 3 * len(files),
-        what="the task to have told all that it has to tell",
-    )
-    steps = [request.step for request in session.requests()]
-    assert sorted(steps) == sorted(["plan", *["write"] * len(files), "review"])
-
-
 def test_a_new_session_is_empty(stack: Stack) -> None:
     session = stack.session()
     assert session.call("get_history") == []
@@ -67,9 +45,5 @@ def test_a_new_session_is_empty(stack: Stack) -> None:
     assert session.call("get_status") == {"turn": 0, "status": "idle", "task_id": None}
     assert session.stop() is None
     assert session.files() == {}
-    assert session.usage() == {
-        "calls": 0,
-        "interrupted_calls": 0,
-        "prompt_tokens": 0,
-        "completion_tokens": 0,
-    }
+    counts = ("calls", "interrupted_calls", "prompt_tokens", "completion_tokens")
+    assert session.usage() == dict.fromkeys(counts, 0)

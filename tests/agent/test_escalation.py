@@ -71,7 +71,7 @@ def test_the_limit_survives_a_crash(restarted: Restart) -> None:
 
 
 def test_a_task_that_cannot_be_killed_holds_no_key(restarted: Restart) -> None:
-    with Stub(lambda *_: plain(401, b"who are you?")) as admin:
+    with Stub(lambda _: plain(401, b"who are you?")) as admin:
         stack = restarted(AGENT_CANCEL_TIMEOUT="0.2", RESTATE_ADMIN_URL=admin.url)
         session = stack.session()
         task = _stubborn(session)

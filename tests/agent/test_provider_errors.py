@@ -4,10 +4,9 @@ real providers send, and what becomes of a turn; this is about the call alone.
 """
 
 import asyncio
-import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from email.utils import formatdate
 
 import pytest
@@ -15,8 +14,7 @@ import pytest
 from agent import provider
 from agent.contracts import ChatMessage
 from agent.provider import Failure, Reply, ask, failure_of
-from agent.settings import settings
-from tests.agent.stub import DONE, HEAD, Answer, Stub, event, plain, stream
+from tests.agent.stub import DONE, HEAD, Part, Request, Stub, event, plain, stream
 from workbench.loopback import free_port
 
 pytestmark = pytest.mark.anyio
@@ -29,36 +27,21 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def _forget() -> None:
-    for cached in (settings, provider.client, provider._turnstile):
-        cached.cache_clear()
-    provider._refused.clear()
+Asked = Callable[..., Awaitable[Reply]]
 
 
-@pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    _forget()
-    yield
-    monkeypatch.undo()
-    _forget()
+@pytest.fixture
+async def asked(configured: Callable[..., None]) -> AsyncIterator[Asked]:
+    """Ask a provider at this address, with these settings."""
 
+    async def ask_at(url: str, **env: str) -> Reply:
+        configured(OPENAI_BASE_URL=url, OPENAI_API_KEY=KEY, **env)
+        reply = Reply()
+        await ask([ChatMessage(role="user", content="Hello")], reply, label="s/1/plan", schema={})
+        return reply
 
-@contextlib.asynccontextmanager
-async def _asked(url: str, monkeypatch: pytest.MonkeyPatch, **env: str) -> AsyncIterator[Reply]:
-    """The reply of a provider at this address."""
-    for name, value in {"OPENAI_BASE_URL": url, **env}.items():
-        monkeypatch.setenv(name, value)
-    _forget()
-    reply = Reply()
-    await ask([ChatMessage(role="user", content="Hello")], reply, label="s/1/plan", schema={})
-    yield reply
+    yield ask_at
     await provider.client().close()
-
-
-def _error(status: int, says: str = "No.", *, after: str = "") -> Failure:
-    headers = {"retry-after": after} if after else {}
-    return failure_of({"error": {"message": says}}, status, headers)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +72,8 @@ def test_what_an_error_means(status: int | None, words: str, kind: str) -> None:
     assert failure.says == (f"{says}{hint}" if asks else says)
 
 
-def test_what_is_unpaid_and_passes() -> None:
-    assert _error(429, "See billing.", after="3").kind == "passing"
+def test_what_is_unpaid_and_says_when_to_come_again_passes() -> None:
+    assert failure_of("See billing.", 429, {"retry-after": "3"}).kind == "passing"
 
 
 @pytest.mark.parametrize(
@@ -125,36 +108,41 @@ def test_a_status_within_an_error(said: object, status: int | None) -> None:
         (f"You sent {KEY}.", "You sent [key]."),
     ],
 )
-def test_the_providers_words(said: object, words: str) -> None:
+def test_the_providers_words(said: object, words: str, configured: Callable[..., None]) -> None:
+    configured(OPENAI_API_KEY=KEY)
     assert failure_of(said, 500).says.partition(": ")[2] == words
 
 
+RESET = {"x-ratelimit-reset-tokens": "7.5s", "x-ratelimit-remaining-tokens": "0"}
+
+
 @pytest.mark.parametrize(
-    ("after", "seconds"),
-    [("7", 7), ("0.5", 0.5), ("0", 0), ("-3", 0), ("soon", 0), ("inf", 0), ("9" * 14, 0)],
+    ("said", "headers", "seconds"),
+    [
+        *(("", {"retry-after": after}, float(after)) for after in ("7", "0.5", "0")),
+        *(("", {"retry-after": after}, 0) for after in ("-3", "soon", "inf", "9" * 14)),
+        ("", {"retry-after-ms": "1500"}, 1.5),
+        ({"error": {"details": [{"retryDelay": "40s"}]}}, {}, 40),
+        ("Try again in 1m2.5s.", {}, 62.5),
+        ("Try again in 250ms.", {}, 0.25),
+        ("", RESET, 7.5),
+        ("", {**RESET, "x-ratelimit-remaining-tokens": "1"}, 0),
+    ],
 )
-def test_how_long_the_provider_asks_to_wait(after: str, seconds: float) -> None:
-    assert _error(429, after=after).delay == seconds
+def test_how_long_the_provider_asks_to_wait(
+    said: object, headers: dict[str, str], seconds: float
+) -> None:
+    assert failure_of(said, 429, headers).delay == seconds
 
 
-def test_it_may_ask_to_wait_until_a_date() -> None:
-    assert 900 < _error(429, after=formatdate(time.time() + 1000, usegmt=True)).delay <= 1000
-    assert _error(429, after=formatdate(time.time() - 1000, usegmt=True)).delay == 0
-
-
-def test_how_long_to_wait_may_stand_elsewhere() -> None:
-    assert failure_of("", 429, {"retry-after-ms": "1500"}).delay == 1.5
-    assert failure_of({"error": {"details": [{"retryDelay": "40s"}]}}, 429).delay == 40
-    assert failure_of("Try again in 1m2.5s.", 429).delay == 62.5
-    assert failure_of("Try again in 250ms.", 429).delay == 0.25
-    reset = {"x-ratelimit-reset-tokens": "7.5s", "x-ratelimit-remaining-tokens": "0"}
-    assert failure_of("", 429, reset).delay == 7.5
-    assert failure_of("", 429, {**reset, "x-ratelimit-remaining-tokens": "1"}).delay == 0
+@pytest.mark.parametrize(("ahead", "least", "most"), [(1000, 900, 1000), (-1000, 0, 0)])
+def test_it_may_ask_to_wait_until_a_date(ahead: int, least: int, most: int) -> None:
+    headers = {"retry-after": formatdate(time.time() + ahead, usegmt=True)}
+    assert least <= failure_of("", 429, headers).delay <= most
 
 
 END = event(finish="stop")
 USAGE = b'data: {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 5}}\n\n'
-BROKE = "broke off"
 
 STREAMS: dict[str, tuple[bytes, str, str]] = {
     "an answer": (stream(event("A"), END, USAGE, DONE), "answer", "A"),
@@ -176,7 +164,11 @@ STREAMS: dict[str, tuple[bytes, str, str]] = {
     ),
     "nothing": (b"", "passing", "cannot be reached"),
     "another protocol": (b"SSH-2.0-x\r\n", "passing", "cannot be reached"),
-    "cut in the middle": (HEAD.replace(b"\r\n\r\n", b"\r\ncontent-length: 999\r\n\r\n"), "", BROKE),
+    "cut in the middle": (
+        HEAD.replace(b"\r\n\r\n", b"\r\ncontent-length: 999\r\n\r\n"),
+        "passing",
+        "broke off",
+    ),
     "it ends too early": (stream(event("A")), "passing", "ended before"),
     "no content": (stream(END, DONE), "passing", "empty"),
     "without an end": (stream(event("A" * 2_000_001)), "final", "has no end"),
@@ -185,13 +177,12 @@ STREAMS: dict[str, tuple[bytes, str, str]] = {
 
 
 @pytest.mark.parametrize("name", STREAMS)
-async def test_what_the_agent_makes_of_a_stream(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_the_agent_makes_of_a_stream(name: str, asked: Asked) -> None:
     answer, kind, says = STREAMS[name]
-    with Stub(lambda *_: answer) as stub:
-        async with _asked(stub.base_url, monkeypatch) as reply:
-            pass
+    with Stub(lambda _: answer) as stub:
+        reply = await asked(stub.base_url)
     failure = reply.failure or Failure(kind="final", says=reply.text)
-    assert (failure.kind if reply.failure else "answer") == (kind or "passing")
+    assert (failure.kind if reply.failure else "answer") == kind
     assert says in failure.says
     assert KEY not in failure.says
     assert reply.finished
@@ -203,11 +194,11 @@ async def test_what_the_agent_makes_of_a_stream(name: str, monkeypatch: pytest.M
         assert (reply.prompt_tokens, reply.completion_tokens) == (3, 5)
 
 
-def _slowly(*parts: bytes) -> Iterator[bytes]:
+def _slowly(*parts: bytes) -> Iterator[Part]:
     yield HEAD
     for part in parts:
         yield part
-        threading.Event().wait(0.4)
+        yield 0.4
 
 
 @pytest.mark.parametrize(
@@ -218,61 +209,55 @@ def _slowly(*parts: bytes) -> Iterator[bytes]:
         ("AGENT_CALL_TIMEOUT", [event("A")] * 9),
     ],
 )
-async def test_how_long_a_call_may_take(
-    setting: str, parts: list[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Stub(lambda *_: _slowly(*parts)) as stub:
-        async with _asked(stub.base_url, monkeypatch, **{setting: "0.9"}) as reply:
-            assert reply.failure
-            assert reply.failure.kind == "passing"
-            assert setting in reply.failure.says
+async def test_how_long_a_call_may_take(setting: str, parts: list[bytes], asked: Asked) -> None:
+    with Stub(lambda _: _slowly(*parts)) as stub:
+        failure = (await asked(stub.base_url, **{setting: "0.9"})).failure
+    assert failure
+    assert failure.kind == "passing"
+    assert setting in failure.says
 
 
-async def test_what_is_refused_by_its_name_is_left_out_from_then_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def answer(_: str, body: dict[str, object]) -> bytes:
-        refused = "stream_options" in body
+async def test_what_is_refused_by_its_name_is_left_out_from_then_on(asked: Asked) -> None:
+    def answer(request: Request) -> bytes:
+        refused = "stream_options" in request.body
         return plain(422, b"stream_options: what?") if refused else stream(event("A"), END)
 
     with Stub(answer) as stub:
-        async with _asked(stub.base_url, monkeypatch) as reply:
-            assert reply.text == "A"
-            await ask([], reply, label="s", schema=None)
+        reply = await asked(stub.base_url)
+        assert reply.text == "A"
+        await ask([], reply, label="s", schema=None)
     assert len(stub.requests) == 3
 
 
 @pytest.mark.parametrize("url", ["{} ", "{}\n", "{}?api-version=1", "{}/"])
-async def test_an_address_as_it_is_copied(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Stub(lambda *_: stream(event("A"), END)) as stub:
-        async with _asked(url.format(stub.base_url), monkeypatch) as reply:
-            assert reply.text == "A"
+async def test_an_address_as_it_is_copied(url: str, asked: Asked) -> None:
+    with Stub(lambda _: stream(event("A"), END)) as stub:
+        assert (await asked(url.format(stub.base_url))).text == "A"
     query = "?api-version=1" if "api" in url else ""
-    assert stub.requests[0][0] == f"/v1/chat/completions{query}"
+    assert stub.requests[0].path == f"/v1/chat/completions{query}"
 
 
-async def test_so_many_calls_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_so_many_calls_at_a_time(asked: Asked) -> None:
     at_work: list[int] = []
     lock = threading.Semaphore(2)
 
-    def answer(*_: object) -> Iterator[bytes]:
+    def answer(_: Request) -> Iterator[Part]:
         at_work.append(lock.acquire(blocking=False))
         yield HEAD + event("A")
-        threading.Event().wait(0.1)
+        yield 0.1
         lock.release()
         yield END
 
-    hello: Answer = answer
-    with Stub(hello) as stub:
-        async with _asked(stub.base_url, monkeypatch, AGENT_PARALLEL_CALLS="2"):
-            await asyncio.gather(*(ask([], Reply(), label="s") for _ in range(6)))
+    with Stub(answer) as stub:
+        await asked(stub.base_url, AGENT_PARALLEL_CALLS="2")
+        await asyncio.gather(*(ask([], Reply(), label="s") for _ in range(6)))
     assert at_work == [True] * 7
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{}/" + KEY, f"http://{KEY}@nothing.invalid/v1"])
-async def test_a_provider_that_cannot_be_reached(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with _asked(url.format(free_port()), monkeypatch) as reply:
-        assert reply.failure
-        assert reply.failure.kind == "passing"
-        assert "cannot be reached" in reply.failure.says
-        assert KEY not in reply.failure.says
+async def test_a_provider_that_cannot_be_reached(url: str, asked: Asked) -> None:
+    failure = (await asked(url.format(free_port()))).failure
+    assert failure
+    assert failure.kind == "passing"
+    assert "cannot be reached" in failure.says
+    assert KEY not in failure.says

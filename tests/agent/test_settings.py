@@ -1,33 +1,24 @@
 """`python -m agent` with settings that it cannot work with, and how it ends."""
 
-import contextlib
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
 from agent.provider import client
 from agent.settings import SettingsError
-from agent.settings import settings as agent_settings
 from workbench import wait_until
 from workbench.loopback import free_port
+from workbench.state_dir import REPOSITORY
 
-ROOT = Path(__file__).parents[2]
 CANARY = "sk-canary-5d2c11"
 REMOTE = {"OPENAI_BASE_URL": "https://nothing.invalid/v1"}
-
-
-def _environment(**settings: str) -> dict[str, str]:
-    return {
-        key: value for key, value in os.environ.items() if not key.startswith("AGENT_")
-    } | settings
 
 
 @pytest.mark.parametrize(
@@ -59,88 +50,61 @@ def _environment(**settings: str) -> dict[str, str]:
     ],
 )
 def test_a_setting_that_cannot_be_used(
-    settings: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, str], message: str, configured: Callable[..., None]
 ) -> None:
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    _forget()
+    configured(**settings)
     with pytest.raises(SettingsError) as refused:
         client()
-    monkeypatch.undo()
-    _forget()
     assert re.search(message, str(refused.value), re.IGNORECASE)
     assert "\n" not in str(refused.value)
     assert CANARY not in str(refused.value)
 
 
-def _forget() -> None:
-    agent_settings.cache_clear()
-    client.cache_clear()
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Start the agent in a process of its own."""
+
+    def launch(**env: str) -> subprocess.Popen[str]:
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        command = [sys.executable, "-m", "agent"]
+        return subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+
+    return launch
 
 
-@pytest.mark.parametrize(
-    "settings", [{"OPENAI_API_KEY": f"{CANARY}\n"}, {**REMOTE, "ALL_PROXY": "socks5://[::1]:1"}]
-)
-def test_it_ends_with_one_line(settings: dict[str, str]) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "agent"],
-        cwd=ROOT,
-        env=_environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert ended.returncode == 2
-    assert ended.stderr.startswith("agent: ")
-    assert ended.stderr.count("\n") == 1
-    assert CANARY not in ended.stderr
-
-
-def test_a_port_that_is_taken() -> None:
+def test_what_is_wrong_is_said_in_one_line(launched: Any) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         bind = f"127.0.0.1:{taken.getsockname()[1]}"
-        ended = subprocess.run(
-            [sys.executable, "-m", "agent"],
-            cwd=ROOT,
-            env=_environment(AGENT_BIND=bind),
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-    assert ended.returncode == 2
-    assert f"cannot listen on {bind}" in ended.stderr
-    assert "Traceback" not in ended.stderr
+        for env, says in (
+            ({"AGENT_BIND": bind}, f"cannot listen on {bind}"),
+            ({"OPENAI_API_KEY": f"{CANARY}\n"}, "OPENAI_API_KEY"),
+        ):
+            agent = launched(**env)
+            said = agent.communicate(timeout=30)[1]
+            assert agent.returncode == 2
+            (line,) = [line for line in said.splitlines() if " INFO " not in line]
+            assert re.match(f"agent: .*{says}", line)
+            assert CANARY not in said
 
 
-@contextlib.contextmanager
-def _agent(port: int, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
-    """An agent that answers on `port`; killed in the end if it still runs."""
-    agent = subprocess.Popen(
-        [sys.executable, "-m", "agent"],
-        cwd=ROOT,
-        env=_environment(AGENT_BIND=f"127.0.0.1:{port}", **settings),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it(launched: Any, signum: signal.Signals) -> None:
+    bind = f"127.0.0.1:{free_port()}"
+    agent = launched(AGENT_BIND=bind)
 
     def healthy() -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
+            return httpx.get(f"http://{bind}/health").status_code == 200
         except httpx.TransportError:
             return False
 
     try:
         wait_until(healthy, what="the agent to answer", timeout=30)
-        yield agent
-    finally:
-        agent.kill()
-        agent.wait()
-
-
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it(signum: signal.Signals) -> None:
-    with _agent(free_port()) as agent:
         agent.send_signal(signum)
         assert agent.wait(timeout=10) == 0
+    finally:
+        agent.kill()
+        agent.communicate()

@@ -31,32 +31,6 @@ def test_a_step_that_is_ended_from_outside_fails_the_task(stack: Stack, action: 
     assert ("Command: Run", "wake") not in later[:cancelled]
 
 
-@pytest.mark.parametrize("step", ["plan", "write", "review"])
-def test_a_step_does_not_begin_once_its_task_is_cancelled(held: Stack, step: str) -> None:
-    """The cancellation comes while the agent is away, so it is there before any step can begin."""
-    stack, session = held, held.session()
-    task = session.message()["task_id"]
-    session.wait_streaming(1, step)
-    stack.agent.kill()
-
-    def streaming() -> bool:
-        return any(request.status == "streaming" for request in session.requests())
-
-    wait_until(lambda: not streaming(), what="the model to notice the crash")
-    asked_so_far = len(session.requests())
-    stopping = stack.ingress.send("CodingAgent", "stop", key=session.key)
-    stack.admin.cancel(task)
-    stack.agent.start()
-    stack.admin.wait_for(stopping, "completed", timeout=20)
-    assert session.statuses() == ["interrupted"]
-    wait_until(lambda: not streaming(), what="the model to notice who has hung up")
-    again = session.requests()[asked_so_far:]
-    # Steps that had begun are invocations of their own, which are tried again side by side with
-    # the task that is to tell them; they hear of it at once.
-    assert {request.status for request in again} <= ({"hung up"} if step == "write" else set())
-    assert all((r.ended_at or 0) - r.started_at < 1 for r in again)
-
-
 @pytest.mark.parametrize("away", [False, True], ids=["deaf", "away"])
 @pytest.mark.parametrize("work", ["step", "effect"])
 def test_nothing_begins_after_a_cancellation(held: Stack, work: str, away: bool) -> None:

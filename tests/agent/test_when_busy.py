@@ -20,17 +20,16 @@ def _say(session: Session, when_busy: str, content: str = FLASK, **options: Any)
     return accepted
 
 
+def _at_work(stack: Stack, step: str) -> tuple[Session, str]:
+    """A session whose task is in the middle of a step, and the task's id."""
+    session = stack.session()
+    task: str = session.message()["task_id"]
+    session.wait_streaming(1, step)
+    return session, task
+
+
 def _steer(session: Session, task_id: str, content: str = FLASK) -> dict[str, Any]:
     return _say(session, "steer", content, expected_task_id=task_id)
-
-
-@pytest.mark.parametrize("when_busy", ["interrupt", "rollback", "enqueue", "reject"])
-def test_an_idle_session_begins_a_turn(stack: Stack, when_busy: str) -> None:
-    session = stack.session()
-    accepted = _say(session, when_busy)
-    assert (accepted["turn"], accepted["interrupted"]) == (1, None)
-    assert session.wait_idle()["status"] == "completed"
-    assert "app.py" in session.files()
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -66,17 +65,14 @@ def _given(stack: Stack, session: Session, turn: int) -> list[str]:
     return [message["content"] for message in brief["conversation"]]
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_a_queued_turn_begins_when_the_one_at_work_is_over(stack: Stack, step: str) -> None:
-    session = stack.session()
-    first = session.message("Write a to-do CLI")
-    session.wait_streaming(1, step)
+def test_a_queued_turn_begins_when_the_one_at_work_is_over(stack: Stack) -> None:
+    session, first = _at_work(stack, "write")
     stack.model.set(tokens_per_second=10)  # it is at work until all have come
     queued = [_say(session, "enqueue", content) for content in (FLASK, "Write a greeter")]
     assert [each["turn"] for each in queued] == [2, 3]
     assert all(each["interrupted"] is None for each in queued)
     status = session.call("get_status")
-    assert status == {"turn": 1, "status": "working", "task_id": first["task_id"]}
+    assert status == {"turn": 1, "status": "working", "task_id": first}
     assert not session.requests(2), "a queued turn has called the model"
 
     session.wait_idle()
@@ -95,10 +91,8 @@ def test_a_queued_turn_begins_when_the_one_at_work_is_over(stack: Stack, step: s
 @pytest.mark.parametrize("action", ["cancel", "kill"])
 @pytest.mark.parametrize("turn", [1, 2, 3])
 def test_an_operator_ends_a_task_in_the_queue(stack: Stack, action: str, turn: int) -> None:
-    session = stack.session()
-    tasks = [session.message()["task_id"]]
-    session.wait_streaming(1, "plan")
-    tasks += [_say(session, "enqueue")["task_id"] for _ in range(3)]
+    session, first = _at_work(stack, "plan")
+    tasks = [first] + [_say(session, "enqueue")["task_id"] for _ in range(3)]
     getattr(stack.admin, action)(tasks[turn - 1])
     stack.model.set(tokens_per_second=10_000)
     stack.admin.wait_for(tasks[-1], "completed", timeout=30)  # though nobody looks at the session
@@ -110,12 +104,10 @@ def test_an_operator_ends_a_task_in_the_queue(stack: Stack, action: str, turn: i
 
 @pytest.mark.parametrize("when_busy", ["interrupt", "rollback"])
 def test_an_interruption_ends_the_whole_queue(stack: Stack, when_busy: str) -> None:
-    session = stack.session()
-    first = session.message()
-    session.wait_streaming(1, "write")
+    session, first = _at_work(stack, "write")
     for _ in range(3):
         _say(session, "enqueue")
-    assert _say(session, when_busy)["interrupted"] == first["task_id"]
+    assert _say(session, when_busy)["interrupted"] == first
     session.wait_idle()
     assert session.statuses() == ["interrupted"] * 4 + ["completed"]
     assert all(not session.requests(turn) for turn in (2, 3, 4)), "a superseded turn cost a call"
@@ -123,9 +115,7 @@ def test_an_interruption_ends_the_whole_queue(stack: Stack, when_busy: str) -> N
 
 
 def test_a_burst_costs_one_model_call(stack: Stack) -> None:
-    session = stack.session()
-    task = session.message()["task_id"]
-    session.wait_streaming(1, "plan")
+    session, task = _at_work(stack, "plan")
     # They wait together in the queue of the key; each finds the task of the one before not begun.
     with ThreadPoolExecutor(10) as pool:
         messages = pool.map(lambda n: session.message(f"Write a to-do CLI, {n}"), range(10))
@@ -140,9 +130,7 @@ def test_a_burst_costs_one_model_call(stack: Stack) -> None:
 
 
 def test_the_queue_has_an_end(stack: Stack) -> None:
-    session = stack.session()
-    session.message()
-    session.wait_streaming(1, "plan")
+    session, _ = _at_work(stack, "plan")
     stack.model.set(tokens_per_second=2)  # the first turn is still at work when the last has come
     for _ in range(19):
         _say(session, "enqueue")
@@ -153,9 +141,7 @@ def test_the_queue_has_an_end(stack: Stack) -> None:
 
 
 def test_reject_names_the_task_at_work(stack: Stack) -> None:
-    session = stack.session()
-    task = session.message()["task_id"]
-    session.wait_streaming(1, "plan")
+    session, task = _at_work(stack, "plan")
     with pytest.raises(IngressError) as refused:
         _say(session, "reject")
     assert refused.value.status_code == 409
@@ -167,10 +153,8 @@ def test_reject_names_the_task_at_work(stack: Stack) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_steering_is_taken_at_the_next_step_boundary(stack: Stack, step: str) -> None:
-    session = stack.session()
-    first = session.message("Write a to-do CLI")
-    session.wait_streaming(1, step)
-    assert _steer(session, first["task_id"]) == {**first, "interrupted": None}
+    session, task = _at_work(stack, step)
+    assert _steer(session, task) == {"turn": 1, "task_id": task, "interrupted": None}
 
     assert session.wait_idle()["status"] == "completed"
     (turn,) = session.turns()
@@ -185,30 +169,6 @@ def test_steering_is_taken_at_the_next_step_boundary(stack: Stack, step: str) ->
     steps = [request.step for request in session.requests()]
     assert steps.count("plan") == 2
     assert steps.count("review") == (2 if step == "review" else 1)
-
-
-def test_steering_twice_is_heard_once(stack: Stack) -> None:
-    session = stack.session()
-    task = session.message("Write a to-do CLI")["task_id"]
-    session.wait_streaming(1, "plan")
-    stack.model.set(tokens_per_second=10)
-    _steer(session, task, "With tests")
-    _steer(session, task)
-    session.wait_idle()
-    assert [request.step for request in session.requests()].count("plan") == 2
-    said = session.call("get_history")[0]["content"]
-    assert said == f"Write a to-do CLI\n\nWith tests\n\n{FLASK}"
-
-
-def test_a_waiting_turn_can_be_steered(stack: Stack) -> None:
-    session = stack.session()
-    session.message("Write a greeter")
-    session.wait_streaming(1, "plan")
-    task = _say(session, "enqueue", "Write a to-do CLI")["task_id"]
-    assert _steer(session, task)["turn"] == 2
-    session.wait_idle()
-    assert "app.py" in session.files()
-    assert [request.step for request in session.requests(2)].count("plan") == 1
 
 
 def test_a_task_that_is_over_cannot_be_steered(stack: Stack) -> None:
@@ -227,9 +187,7 @@ def test_a_task_that_is_over_cannot_be_steered(stack: Stack) -> None:
 
 
 def test_steering_ends_somewhere(stack: Stack) -> None:
-    session = stack.session()
-    task = session.message()["task_id"]
-    session.wait_streaming(1, "plan")
+    session, task = _at_work(stack, "plan")
     for number in range(10):
         _steer(session, task, f"{number}")
     with pytest.raises(IngressError, match="was steered 10 times") as refused:
@@ -254,9 +212,7 @@ def test_steering_after_the_last_step_becomes_the_next_turn(held: Stack) -> None
 
 
 def test_two_open_turns_alternate_in_the_history(stack: Stack) -> None:
-    session = stack.session()
-    session.message("Write a to-do CLI")
-    session.wait_streaming(1, "plan")
+    session, _ = _at_work(stack, "plan")
     _say(session, "enqueue")
     said = [(each["role"], each["content"]) for each in session.call("get_history")]
     assert said == [

@@ -81,7 +81,7 @@ def test_the_first_file_of_a_turn_drops_the_draft_of_another(stack: Stack) -> No
 
 def test_a_commit_killed_at_any_moment_is_whole_or_nothing(stack: Stack) -> None:
     files = {f"file{number}.py" for number in range(8)}
-    for number in range(20):
+    for number in range(0, 20, 2):
         session = stack.session()
         for path in files:
             _ask(session, "write_file", {**ONE, "path": path, "content": "x" * 60_000})
