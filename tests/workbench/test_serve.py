@@ -150,24 +150,3 @@ def test_a_handler_that_blocks_is_named(server: Restate) -> None:
         served.stop(grace=0.2)
     release.set()
     served.stop()
-
-
-def test_under_nest_asyncio2(server: Restate, another_kernel: Kernel) -> None:
-    """In a process of its own, for it changes asyncio for good."""
-    said = another_kernel(f"""
-import asyncio, httpx, nest_asyncio2
-nest_asyncio2.apply()
-from tests.workbench.test_serve import *
-urls = dict(ingress_url="{server.ingress_url}", admin_url="{server.admin_url}")
-server = Restate(mode="external", version="1", **urls)
-async def cell():
-    with serve_here(greeter("Nested", "Nested")) as served:
-        register(server, served.uri)
-        async with httpx.AsyncClient() as client:
-            answer = await client.post(server.ingress_url + "/Nested/greet", json="you")
-        return asyncio.run(later(answer.json()))
-async def later(text):
-    return text
-print(asyncio.run(cell()))
-""")
-    assert said == ("Nested you\n", "")
