@@ -12,6 +12,8 @@ import pytest
 
 from tests.notebooks.lessons import NEVER_ENDS, STARTS, Lessons
 
+pytestmark = pytest.mark.timeout(120)  # seven lessons are run in the first one's time
+
 # Python's fault handler has its say in the kernel's log.
 CRASHES = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)"
 
@@ -159,7 +161,6 @@ def test_stop_ends_what_a_killed_run_has_left(lessons: Lessons) -> None:
     assert lessons.stop() == "Nothing was running.\n"
 
 
-@pytest.mark.timeout(120)  # two runs
 def test_one_changed_word_is_found_and_mended_byte_for_byte(lessons: Lessons) -> None:
     lesson = lessons.write("07_try_it", "print('it is', 'over')", NUMBER)
     lessons.commit(lesson, "it is over\n", "1204 ms\n")
