@@ -32,7 +32,8 @@ NUMBER = "import random\nprint(random.randrange(10**9), 'ms')"
 def lessons(tmp_path: Path) -> Iterator[Lessons]:
     lessons = Lessons(tmp_path)
     yield lessons
-    lessons.stop()  # where a test has failed
+    if lessons.processes():  # a test has failed
+        lessons.stop()
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,9 @@ import pytest
 
 from tests.stack import Stack
 from workbench.views.lifecycle.show import picture_of_lifecycle
-from workbench.views.timeline.drawn_tree import drawn_tree
 from workbench.views.timeline.lifeline import Entry, Life, Record, life_of
 from workbench.views.timeline.show import timeline_picture
-from workbench.views.timeline.spans import Lane, lane_trees
-from workbench.views.timeline.text import timeline_text
+from workbench.views.timeline.spans import lane_trees
 from workbench.views.tree_picture import picture_of_tree
 
 PNG = b"\x89PNG\r\n"
@@ -157,42 +155,3 @@ def test_a_life_is_what_the_engine_has_recorded(
     record: Record, entries: list[Entry], said: str
 ) -> None:
     assert _said(life_of(record, [INPUT, *entries])) == f"queued 0-10 · {said}"
-
-
-def _lane(id: str, parent: str | None, target: str, begin: int, end: int | None) -> Lane:
-    status = "suspended" if end is None else "completed"
-    record = Record(status, None, begin, begin, end, None, 1000)
-    entries = [
-        Entry(0, "Command", "Input", begin),
-        Entry(1, "Command", "Run", begin, "a step", 1),
-        Entry(2, "Notification", "Run", min(begin + 400, end or 1000), "", 1),
-    ]
-    shown = SUCCESS if end else status
-    return Lane(id, parent, target, "call" if parent else "root", shown, life_of(record, entries))
-
-
-TREE = [
-    _lane("inv_root", None, "Probe/root", 0, 1000),
-    _lane("inv_a", "inv_root", "Probe/leaf", 100, 600),
-    _lane("inv_b", "inv_a", "Box/the/key/put", 120, 121),
-    _lane("inv_c", "inv_root", "Probe/leaf", 100, None),
-    Lane("inv_d", "inv_root", "Probe/note", "one-way", "no record", None),
-    _lane("inv_e", "inv_root", "UsageMeter/k/record", 300, 310),
-]
-
-
-def test_the_text_has_a_line_for_each() -> None:
-    lines = timeline_text([drawn_tree(TREE)]).splitlines()
-    assert lines[0] == "From 0 to 1,000 ms since root was created"
-    assert lines[2:8] == [
-        "root inv_root · completed (1 bookkeeping call not shown)",
-        "Probe/root         ██████████████▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒  ● completed 1000",
-        "├─ leaf · a step   ···██████████████▒▒▒▒·············  ● completed 600",
-        "│  └─ Box/put      ····█·····························  ● completed 121",
-        "├─ leaf · a step   ···██████████████_________________  suspended",
-        "└─ note (one-way)  ··································  no record",
-    ]
-    assert lines[9].startswith("▒ running · █ durable step")
-    lines = timeline_text([drawn_tree(TREE)], between=(300, 640)).splitlines()
-    assert lines[0] == "From 300 to 640 ms since root was created"
-    assert lines[4] == "├─ leaf · a step   ████████████████████▒▒▒▒▒▒▒▒▒▒····  ● completed 600"
