@@ -18,6 +18,7 @@ from workbench.clients import wait_until
 from workbench.jupyterlab import COPIES
 from workbench.state_dir import REPOSITORY
 
+pytestmark = pytest.mark.timeout(180)  # the first page of JupyterLab is slow
 LESSONS = sorted(path.stem for path in (REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
 PICTURES = REPOSITORY / "build" / "browser"
 
@@ -36,7 +37,6 @@ def test_a_lesson_is_drawn_whole(
         assert page.broken() == []
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_lesson_runs_from_the_menu(reader: Lab, lesson: str) -> None:
     notebook = reader.root / COPIES / f"run_{lesson}.ipynb"
@@ -79,7 +79,6 @@ def _last_count(notebook: Path) -> int | None:
     return count
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_page_is_whole_without_scripts(browser: Any, tmp_path: Path, lesson: str) -> None:
     write_page(REPOSITORY / "notebooks" / f"{lesson}.ipynb", tmp_path)

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
-from notebooks.site import main, write_index, write_page
+from notebooks.site import main, write_page
 from workbench.state_dir import REPOSITORY
 
 pytestmark = pytest.mark.timeout(120)  # all pages are made in the first one's time
@@ -106,14 +106,6 @@ def test_on_github_links_lead_to_the_repository(
         monkeypatch.setenv(f"GITHUB_{name}", value)
     (page,) = _page_of(tmp_path, "[the agent](../agent/durable.py)").select("a[href*=durable]")
     assert page["href"] == "https://github.com/o/r/blob/1a/agent/durable.py"
-
-
-def test_the_contents_tell_what_became_of_each_lesson(tmp_path: Path) -> None:
-    shutil.copy(LESSONS[0], tmp_path)
-    write_index(tmp_path, {LESSONS[0].stem: "differs in cell <3>"}, {"Restate": "1.7.12"})
-    text = _soup(tmp_path / "index.html").get_text(" ")
-    assert "differs in cell <3>" in text
-    assert "Restate 1.7.12" in text
 
 
 def test_a_diagram_is_drawn_once_or_is_an_error(
