@@ -1,5 +1,5 @@
-"""Every lesson in JupyterLab: as it is committed, in light, in dark and in a narrow window; and run
-from the menu.
+"""Every lesson as a reader sees it: in JupyterLab as it is committed and run from the menu, and as
+a page from a file, with scripts off and without network.
 
 The pictures are left in `build/browser/`, for people to look at.
 """
@@ -12,11 +12,13 @@ from typing import Any
 import nbformat
 import pytest
 
+from notebooks.site import write_page
 from tests.browser.lab import Lab
 from workbench.clients import wait_until
 from workbench.jupyterlab import COPIES
 from workbench.state_dir import REPOSITORY
 
+pytestmark = pytest.mark.timeout(180)  # the first page of JupyterLab is slow
 LESSONS = sorted(path.stem for path in (REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
 PICTURES = REPOSITORY / "build" / "browser"
 
@@ -35,7 +37,6 @@ def test_a_lesson_is_drawn_whole(
         assert page.broken() == []
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_lesson_runs_from_the_menu(reader: Lab, lesson: str) -> None:
     notebook = reader.root / COPIES / f"run_{lesson}.ipynb"
@@ -76,3 +77,22 @@ def _last_count(notebook: Path) -> int | None:
         return None
     count: int | None = [cell for cell in cells if cell.cell_type == "code"][-1].execution_count
     return count
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_page_is_whole_without_scripts(browser: Any, tmp_path: Path, lesson: str) -> None:
+    write_page(REPOSITORY / "notebooks" / f"{lesson}.ipynb", tmp_path)
+    for look, width in (("wide", 1200), ("narrow", 640)):
+        context = browser.new_context(
+            java_script_enabled=False, offline=True, viewport={"width": width, "height": 1500}
+        )
+        try:
+            page = context.new_page()
+            page.goto((tmp_path / f"{lesson}.html").as_uri())
+            PICTURES.mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=PICTURES / f"{lesson}-page-{look}.png", full_page=True)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            drawn = "[...document.images].map(image => image.complete && image.naturalWidth > 0)"
+            assert set(page.evaluate(drawn)) == {True}
+        finally:
+            context.close()

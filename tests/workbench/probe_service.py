@@ -89,12 +89,6 @@ async def flaky(ctx: Context, flag: str) -> str:
     return await ctx.run_typed("call the model", _step)
 
 
-@probe.handler(inactivity_timeout=timedelta(milliseconds=50))
-async def doze(ctx: Context, seconds: float) -> None:
-    """Suspends at once."""
-    await ctx.sleep(timedelta(seconds=seconds))
-
-
 @probe.handler()
 async def fail(ctx: Context) -> None:
     raise TerminalError("no such thing", status_code=422, metadata={"plan": "half"})

@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -87,10 +87,9 @@ def test_a_crash_and_the_start_after_it() -> None:
     with pytest.raises(WorkbenchError, match=r"agent does not run"):
         _ = agent.pid
 
-    with socket.create_server(("127.0.0.1", port)):
-        with pytest.raises(WorkbenchError, match=f"port {port} of agent is taken by .*pid"):
-            agent.start()
-        assert start_agent(RESTATE, MODEL, name="agent-v2").uri != uri
+    taken = pytest.raises(WorkbenchError, match=f"port {port} of agent is taken by .*pid")
+    with socket.create_server(("127.0.0.1", port)), taken:
+        agent.start()
 
     agent.start()
     assert agent.pid != before
@@ -110,30 +109,24 @@ def test_a_setting_that_the_agent_refuses() -> None:
     assert "AGENT_MAX_ATTEMPTS" in str(caught.value).splitlines()[-1]
 
 
-def test_a_providers_key_reaches_it_and_no_file(
+def test_beyond_loopback_it_has_the_servers_key_and_no_file_has_the_providers(
     own_state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
-    agent = start_agent(RESTATE, Model("https://provider.example/v1", scripted=False))
+    key = "publickeyv1_w7YHemBctH5Ck2nQRQ47iBBqhNHy4FV7t2Usbye2A6f"
+    restate = replace(
+        RESTATE,
+        agent_host="host.docker.internal",
+        agent_bind="0.0.0.0",
+        identity_keys=(key,),
+    )
+    agent = start_agent(restate, Model("https://provider.example/v1", scripted=False))
     assert environment(agent)["OPENAI_API_KEY"] == "sk-secret"
     assert environment(agent)["OPENAI_BASE_URL"] == "https://provider.example/v1"
     files = [path for path in own_state_dir.rglob("*") if path.is_file()]
     assert files
     assert not any("sk-secret" in path.read_text() for path in files)
 
-
-def test_beyond_loopback_it_has_the_servers_key() -> None:
-    key = "publickeyv1_w7YHemBctH5Ck2nQRQ47iBBqhNHy4FV7t2Usbye2A6f"
-    restate = Restate(
-        mode="docker",
-        version="1",
-        ingress_url="http://x",
-        admin_url="http://x",
-        agent_host="host.docker.internal",
-        agent_bind="0.0.0.0",
-        identity_keys=(key,),
-    )
-    agent = start_agent(restate, MODEL)
     port = agent.uri.removeprefix("http://host.docker.internal:")
     assert environment(agent)["AGENT_BIND"] == f"0.0.0.0:{port}"
     assert environment(agent)["AGENT_IDENTITY_KEYS"] == key

@@ -15,7 +15,6 @@ import pytest
 from workbench import WorkbenchError
 from workbench.clients import Admin, AdminError, Ingress, IngressError, WaitTimeout, wait_until
 from workbench.ids import short_ids
-from workbench.restate import Restate
 
 # Well formed, and of no invocation.
 UNKNOWN = "inv_1767Q1fOiUnm1TeB2IqgfgesJgeOzmW6ax"
@@ -114,11 +113,8 @@ def test_a_refusal_has_the_status_and_the_servers_words(admin: Admin, lines: lis
     assert "does not exist" in answer["message"]
     with pytest.raises(AdminError, match="No field named nope"):
         admin.query("SELECT nope FROM sys_invocation")
-
-
-def test_a_refusal_without_words_is_named_by_its_status(admin: Admin, lines: list[str]) -> None:
     deployment = admin.get("/deployments")["deployments"][0]["id"]
-    with pytest.raises(AdminError, match="answered 501: Not Implemented"):
+    with pytest.raises(AdminError, match="answered 501: Not Implemented"):  # it has no words
         admin.delete(f"/deployments/{deployment}", force=False)
     assert lines[-1] == f"DELETE /deployments/{short_ids(deployment)}?force=false → 501"
 
@@ -164,27 +160,16 @@ def test_wait_for_says_what_it_saw_last(admin: Admin, ingress: Ingress) -> None:
     admin.wait_for(nap, "running")
     with pytest.raises(WaitTimeout, match=r'to be paused.*\nLast row seen: .*"status": "running"'):
         admin.wait_for(nap, "paused", timeout=0.2)
+    with pytest.raises(WorkbenchError, match=r"within 0\.2 s; what it began goes on"):
+        ingress.attach(nap, timeout=0.2)
     admin.kill(nap)
     with pytest.raises(WorkbenchError, match=r'has completed\.\nRow: .*"status": "completed"'):
         admin.wait_for(nap, "paused", timeout=60)
     with pytest.raises(WaitTimeout, match="the server knows no such invocation"):
         admin.wait_for(UNKNOWN, "paused", timeout=0.05)
-
-
-@pytest.mark.parametrize("statuses", [(), ("cancelled",), ("running", "inboxed")])
-def test_wait_for_refuses_an_unknown_status(admin: Admin, statuses: tuple[str, ...]) -> None:
-    with pytest.raises(WorkbenchError, match="sys_invocation knows scheduled, pending,"):
-        admin.wait_for(UNKNOWN, *statuses)
-
-
-def test_a_call_returns_the_result_and_keeps_the_id(
-    admin: Admin, ingress: Ingress, lines: list[str]
-) -> None:
-    assert ingress.call("Probe", "leaf", 0) == "leaf"
-    assert lines == ["POST /Probe/leaf → 200 · 0"]
-    assert ingress.last_invocation_id is not None
-    row = admin.wait_for(ingress.last_invocation_id, "completed")
-    assert row["target"] == "Probe/leaf"
+    for statuses in ((), ("cancelled",), ("running", "inboxed")):
+        with pytest.raises(WorkbenchError, match="sys_invocation knows scheduled, pending,"):
+            admin.wait_for(UNKNOWN, *statuses)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +179,6 @@ def test_a_call_returns_the_result_and_keeps_the_id(
         ("100% ?q#f", "100%25%20%3Fq%23f"),
         ("é🎉", "%C3%A9%F0%9F%8E%89"),
         ("'\"\\", "%27%22%5C"),
-        (".", "%2E"),
         ("..", "%2E%2E"),
         ("a.b", "a.b"),
     ],
@@ -208,31 +192,29 @@ def test_any_key_reaches_its_object(
     assert typed(lines) == part
 
 
-def test_send_then_attach(ingress: Ingress, lines: list[str]) -> None:
-    nap = ingress.send("Probe", "leaf", 0.05)
-    assert nap == ingress.last_invocation_id
-    assert ingress.attach(nap) == "leaf"
-    assert ingress.output(nap) == "leaf"
-    assert [line.split(" → ")[1] for line in lines] == ["202 · 0.05", "200", "200"]
+def test_call_send_and_attach(admin: Admin, ingress: Ingress, lines: list[str], key: str) -> None:
+    assert ingress.call("Probe", "leaf", 0) == "leaf"
+    assert lines == ["POST /Probe/leaf → 200 · 0"]
+    assert ingress.last_invocation_id is not None
+    row = admin.wait_for(ingress.last_invocation_id, "completed")
+    assert row["target"] == "Probe/leaf"
 
+    lines.clear()
+    nap = ingress.send("Probe", "leaf", 0.05, idempotency_key=key)
+    assert ingress.attach(nap) == ingress.output(nap) == "leaf"
+    assert ingress.call("Probe", "leaf", 60, idempotency_key=key) == "leaf"
+    assert ingress.last_invocation_id == nap
+    assert lines[0] == f"POST /Probe/leaf/send → 202 · idempotency-key: {key} · 0.05"
 
-def test_a_delayed_send_is_scheduled(admin: Admin, ingress: Ingress, lines: list[str]) -> None:
-    note = ingress.send("Probe", "note", "later", delay=90.5)
+    lines.clear()
+    note = ingress.send("Probe", "note", "x" * 5000, delay=90.5)
     admin.wait_for(note, "scheduled")
-    assert lines == ['POST /Probe/note/send?delay=90500ms → 202 · "later"']
+    assert lines[0].startswith('POST /Probe/note/send?delay=90500ms → 202 · "xxx')
+    assert len(lines[0]) < 160  # in short
     with pytest.raises(IngressError, match="has not completed yet") as caught:
         ingress.output(note)
     assert caught.value.status_code == 470
     admin.cancel(note)
-
-
-def test_an_idempotency_key_is_sent_and_printed(
-    ingress: Ingress, lines: list[str], key: str
-) -> None:
-    first = ingress.send("Probe", "leaf", 0, idempotency_key=key)
-    assert ingress.call("Probe", "leaf", 60, idempotency_key=key) == "leaf"
-    assert ingress.last_invocation_id == first
-    assert lines[0] == f"POST /Probe/leaf/send → 202 · idempotency-key: {key} · 0"
 
 
 def test_a_terminal_error_comes_with_its_metadata(ingress: Ingress, lines: list[str]) -> None:
@@ -248,24 +230,6 @@ def test_a_terminal_error_comes_with_its_metadata(ingress: Ingress, lines: list[
     assert (caught.value.status_code, caught.value.metadata) == (404, {})
 
 
-def test_a_long_body_is_printed_in_short(ingress: Ingress, lines: list[str], key: str) -> None:
-    ingress.call("Box", "put", {"text": "x" * 5000}, key=key)
-    assert len(lines[0]) < 160
-    assert lines[0].endswith(")")
-
-
-def test_a_call_that_lasts_longer_than_its_timeout_goes_on(
-    admin: Admin, ingress: Ingress, lines: list[str]
-) -> None:
-    nap = ingress.send("Probe", "leaf", 60)
-    with pytest.raises(WorkbenchError, match=r"within 0\.2 s; what it began goes on"):
-        ingress.attach(nap, timeout=0.2)
-    ingress.curl()
-    assert f"/restate/invocation/{nap}/attach" in lines[-1]
-    assert admin.wait_for(nap, "running")["id"] == nap
-    admin.kill(nap)
-
-
 def test_an_unreachable_server_names_the_fix() -> None:
     nowhere: Any = SimpleNamespace(admin_url="http://127.0.0.1:1", ingress_url="http://127.0.0.1:1")
     with Admin(nowhere) as client, pytest.raises(WorkbenchError) as caught:
@@ -275,14 +239,6 @@ def test_an_unreachable_server_names_the_fix() -> None:
     assert second == "start_restate() starts it."
     with Ingress(nowhere) as caller, pytest.raises(WorkbenchError, match=r"start_restate\(\)"):
         caller.call("Probe", "leaf", 0)
-
-
-def test_a_proxy_of_the_environment_is_not_for_this_machine(
-    restate: Restate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    with Admin(restate, echo=lambda line: None) as client:
-        assert client.get("/version")["version"] == restate.version
 
 
 def test_no_connection_is_used_twice() -> None:
@@ -310,18 +266,12 @@ def test_no_connection_is_used_twice() -> None:
     assert len(set(ports)) == 3
 
 
-def test_wait_until_returns_the_first_true_value() -> None:
+def test_wait_until() -> None:
     values = iter([None, 0, "", "here"])
     assert wait_until(lambda: next(values), what="a value", every=0.001) == "here"
-
-
-def test_wait_until_asks_once_at_least_and_once_more_when_the_time_is_up() -> None:
-    assert wait_until(lambda: 7, what="seven", timeout=0) == 7
-    values = iter([None, "late"])
+    assert wait_until(lambda: 7, what="seven", timeout=0) == 7  # it asks once at least
+    values = iter([None, "late"])  # and once more when the time is up
     assert wait_until(lambda: next(values), what="a value", timeout=0.01, every=0.05) == "late"
-
-
-def test_a_timeout_names_what_the_limit_and_the_last_value() -> None:
     with pytest.raises(WaitTimeout) as caught:
         wait_until(dict, what="the draft to be gone", timeout=0.05, every=0.01)
     assert str(caught.value).splitlines() == [

@@ -70,7 +70,6 @@ def test_it_is_installed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said == []
     monkeypatch.setenv("RESTATE_MODE", "embedded")
     assert set_up("install") == (0, f"{binary}\n", "")
-    assert set_up("uninstall")[0] == 2
     monkeypatch.setenv("RESTATE_MODE", "external")
     assert "No server is installed" in set_up("install")[1]
     monkeypatch.setenv("RESTATE_MODE", "podman")
@@ -96,12 +95,12 @@ def test_an_engine_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     docker_that(HANGING, tmp_path / "bin", monkeypatch)
     said: list[str] = []
     began = time.monotonic()
-    assert answering_engine(said.append) is None
-    assert time.monotonic() - began < 15
-    assert said == ["Asking Docker (docker info, for 5 s at most) …"]
-    with pytest.raises(WorkbenchError, match=r"No Docker engine answers: .* within 2 s"):
-        find_engine(said.append, limit=2)
+    with pytest.raises(WorkbenchError, match=r"No Docker engine answers: .* within 1\.2 s"):
+        find_engine(said.append, limit=1.2)
+    assert time.monotonic() - began < 5
+    assert said == ["Asking Docker (docker info, for 1.2 s at most) …"]
     monkeypatch.setenv("PATH", str(tmp_path))
+    assert answering_engine() is None
     with pytest.raises(WorkbenchError, match=r"^There is no docker command on the PATH\. Install"):
         find_engine()
 
@@ -127,24 +126,17 @@ def test_a_checkout_that_is_read_only(tmp_path: Path, monkeypatch: pytest.Monkey
     assert installed == [tmp_path / "state" / "npm"]
 
 
-@pytest.mark.parametrize(
-    ("version", "said"),
-    [
-        (VERSION, "EINTEGRITY"),  # not what the lock file says
-        ("1.7.2", "EINTEGRITY"),  # not what the registry says
-        ("1.7.3", "No matching version found for"),
-    ],
-)
+@pytest.mark.parametrize("version", [VERSION, "1.7.2"])  # the lock file pins the first
 def test_a_package_that_is_not_what_it_should_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
-    with registry_of_a_forger(VERSION if version == VERSION else "1.7.2") as address:
+    with registry_of_a_forger(version) as address:
         monkeypatch.setenv("npm_config_registry", address)
         with pytest.raises(WorkbenchError) as caught:
             install_server(lambda line: None, version=version, folder=tmp_path)
     message = str(caught.value)
     assert message.startswith("npm could not install @restatedev/restate-server-")
-    assert said in message
+    assert "EINTEGRITY" in message
     assert not list(tmp_path.rglob("restate-server"))
 
 

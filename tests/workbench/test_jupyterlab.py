@@ -109,18 +109,21 @@ def test_it_opens_at_the_first_copy_and_ends_with_its_kernels(tmp_path: Path) ->
     assert token not in (tmp_path / "logs" / "jupyterlab.log").read_text()
 
 
-@pytest.mark.parametrize("folder", ["test-1/pytest/home", "benchmark-1", "stress-1"])
-def test_stop_ends_what_a_killed_check_has_left(tmp_path: Path, folder: str) -> None:
-    inner = tmp_path / folder
-    inner.mkdir(parents=True)
-    command = [sys.executable, "-c", "import time; time.sleep(600)"]
-    with subprocess.Popen(command, env={**os.environ, "WORKBENCH_HOME": str(inner)}) as sleeper:
-        stop = subprocess.run(
-            [sys.executable, "-m", "workbench.jupyterlab", "stop"],
-            env={**os.environ, "WORKBENCH_HOME": str(tmp_path)},
-            capture_output=True,
-            text=True,
-        )
-        assert sleeper.wait(timeout=10) == -signal.SIGKILL
-    assert stop.stdout == f"Stopped: {Path(sys.executable).name}\n"
+def test_stop_ends_what_killed_checks_have_left(tmp_path: Path) -> None:
+    sleepers = []
+    for folder in ("test-1/pytest/home", "benchmark-1", "stress-1"):
+        home = tmp_path / folder
+        home.mkdir(parents=True)
+        command = [sys.executable, "-c", "import time; time.sleep(600)"]
+        env = {**os.environ, "WORKBENCH_HOME": str(home)}
+        sleepers.append(subprocess.Popen(command, env=env))
+    stop = subprocess.run(
+        [sys.executable, "-m", "workbench.jupyterlab", "stop"],
+        env={**os.environ, "WORKBENCH_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert [sleeper.wait(timeout=10) for sleeper in sleepers] == [-signal.SIGKILL] * 3
+    name = Path(sys.executable).name
+    assert stop.stdout == f"Stopped: {name}, {name}, {name}\n"
     assert list(tmp_path.iterdir()) == []

@@ -113,18 +113,19 @@ def test_the_port_is_free_once_a_process_of_another_kernel_is_stopped(
         "[thread.start() for thread in threads];"
         "signal.pause()"
     )
-    port = loopback.free_port()
-    for _ in range(4):
-        another_kernel(
-            "import sys; from workbench import loopback, process;"
-            f"command = [sys.executable, '-c', {serve!r}, '{port}'];"
-            "child = process.start('child', command, env={});"
-            f"child.wait_ready(lambda: not loopback.is_free({port}))"
-        )
-        running = process.find("child")
+    another_kernel(
+        "import sys; from workbench import loopback, process\n"
+        "for name in 'abcd':\n"
+        "    port = loopback.free_port()\n"
+        f"    command = [sys.executable, '-c', {serve!r}, str(port)]\n"
+        "    child = process.start(name, command, env={}, extra={'port': port})\n"
+        "    child.wait_ready(lambda: not loopback.is_free(port))\n"
+    )
+    for name in "abcd":
+        running = process.find(name)
         assert running is not None
         running.stop()
-        assert loopback.is_free(port)
+        assert loopback.is_free(running.extra["port"])
 
 
 def test_a_pid_that_was_given_to_another_is_not_taken_for_it() -> None:

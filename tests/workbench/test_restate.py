@@ -113,11 +113,8 @@ def test_after_a_kill_and_a_stop_it_comes_back_on_the_same_ports_and_data() -> N
             assert call(before, "still here") == "still here"
 
 
-@pytest.mark.parametrize("exempt", [None, "localhost", "*"])
 def test_loopback_goes_through_no_proxy(
-    exempt: str | None,
-    another_kernel: Callable[[str], tuple[str, str]],
-    monkeypatch: pytest.MonkeyPatch,
+    another_kernel: Callable[[str], tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         for variable in (name, name.lower()):
@@ -125,8 +122,6 @@ def test_loopback_goes_through_no_proxy(
             monkeypatch.setenv(variable, f"{scheme}://127.0.0.1:1")
     for variable in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(variable, raising=False)
-        if exempt:
-            monkeypatch.setenv(variable, exempt)
     monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
     restate = start_restate("embedded")
     with serve_here(echo) as served:
@@ -150,7 +145,7 @@ def test_when_the_state_folder_was_removed_a_new_server_takes_over(own_state_dir
         deployments(before)
 
 
-def test_two_kernels_that_start_at_once_share_one_server(
+def test_two_kernels_that_start_at_once_share_one_server_of_one_version(
     another_kernel: Callable[[str], tuple[str, str]],
 ) -> None:
     start = (
@@ -162,6 +157,13 @@ def test_two_kernels_that_start_at_once_share_one_server(
     running = process.find("restate")
     assert running is not None  # it outlives the kernel that started it
     assert [printed for printed, _ in said] == [f"{running.pid}\n"] * 2
+
+    with pytest.raises(WorkbenchError, match=f"Restate {VERSION} runs in .*, and not 1.7.2"):
+        start_restate("embedded", version="1.7.2")
+    with pytest.raises(WorkbenchError, match=r"Restate 1\.7\.2 can be had in the mode embedded"):
+        start_restate("docker", version="1.7.2")
+    start_restate("embedded", version=VERSION)
+    assert process.find("restate") == running
 
 
 def test_a_remembered_port_that_is_taken() -> None:
@@ -194,13 +196,6 @@ def test_an_asked_for_port_that_is_taken(
     assert start_restate("embedded").ingress_url == f"http://127.0.0.1:{asked}"
 
 
-@pytest.mark.parametrize("value", ["http", "0", "65536", "-1"])
-def test_a_port_that_is_none(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESTATE_INGRESS_PORT", value)
-    with pytest.raises(WorkbenchError, match=r"RESTATE_INGRESS_PORT is .+ not a port number"):
-        start_restate("embedded")
-
-
 def test_damaged_data(own_state_dir: Path) -> None:
     start_restate("embedded").kill()
     data = own_state_dir / "restate" / "embedded" / "data"
@@ -229,18 +224,14 @@ def test_modes_and_settings_that_do_not_exist(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("RESTATE_MODE", "embedded")
     with pytest.raises(WorkbenchError, match="needs RESTATE_INGRESS_URL"):
         start_restate("external")  # the argument counts
+    for value in ("http", "0", "65536", "-1"):
+        with monkeypatch.context() as patch:
+            patch.setenv("RESTATE_INGRESS_PORT", value)
+            with pytest.raises(WorkbenchError, match=r"RESTATE_INGRESS_PORT is .+ not a port num"):
+                start_restate()
     monkeypatch.setenv("RESTATE_ROLES", "nonsense")
     with pytest.raises(WorkbenchError, match=r"(?s)died while starting.*expected a list of Role"):
         start_restate()
-
-
-def test_another_version_than_the_one_that_runs() -> None:
-    running = start_restate("embedded", version=VERSION)
-    with pytest.raises(WorkbenchError, match=f"Restate {VERSION} runs in .*, and not 1.7.2"):
-        start_restate("embedded", version="1.7.2")
-    assert start_restate("embedded").admin_url == running.admin_url
-    with pytest.raises(WorkbenchError, match=r"Restate 1\.7\.2 can be had in the mode embedded"):
-        start_restate("docker", version="1.7.2")
 
 
 # External

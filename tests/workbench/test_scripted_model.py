@@ -119,16 +119,14 @@ CHAT = {"model": "any", "messages": [{"role": "user", "content": "Hello"}]}
 # ---- the wire format
 
 
-def events(response: httpx.Response) -> list[str]:
-    assert response.headers["content-type"].startswith("text/event-stream")
-    assert response.text.endswith("\n\n")
-    return [line.removeprefix("data: ") for line in response.text.split("\n\n")[:-1]]
-
-
-def test_a_stream_has_openais_chunks_in_openais_order(model: ScriptedModel) -> None:
+def test_a_stream_has_openais_chunks_and_the_whole_answer_says_the_same(
+    model: ScriptedModel,
+) -> None:
     body = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
-    *raw, done = events(post(model, body))
-    assert done == "[DONE]"
+    response = post(model, body)
+    assert response.headers["content-type"].startswith("text/event-stream")
+    *raw, done, end = [line.removeprefix("data: ") for line in response.text.split("\n\n")]
+    assert (done, end) == ("[DONE]", "")
     chunks = [ChatCompletionChunk.model_validate_json(event) for event in raw]
     role, *deltas, finish, usage = chunks
     assert {(c.id, c.model, c.object) for c in chunks} == {
@@ -142,36 +140,24 @@ def test_a_stream_has_openais_chunks_in_openais_order(model: ScriptedModel) -> N
     assert usage.usage.completion_tokens == len(deltas) > 20
     assert usage.usage.total_tokens == len(deltas) + usage.usage.prompt_tokens
     assert all(json.loads(event)["usage"] is None for event in raw[:-1])
-    text = "".join(c.choices[0].delta.content or "" for c in deltas)
-    assert tokens(text) == [c.choices[0].delta.content for c in deltas]
-    *raw, _ = events(post(model, {**CHAT, "stream": True}))
-    assert not any("usage" in json.loads(event) for event in raw)  # nobody has asked for it
+    assert "usage" not in post(model, {**CHAT, "stream": True}).text  # nobody has asked for it
 
-
-async def test_an_answer_without_streaming_says_the_same(
-    model: ScriptedModel, client: AsyncOpenAI, label: str
-) -> None:
-    streamed = await read(await open_stream(client, label))
+    said = [c.choices[0].delta.content or "" for c in deltas]
+    assert tokens("".join(said)) == said
     whole = ChatCompletion.model_validate(post(model, CHAT).json())
-    assert whole.choices[0].message.content == "".join(streamed)
+    assert (whole.choices[0].message.content, whole.usage) == ("".join(said), usage.usage)
     assert whole.choices[0].finish_reason == "stop"
-    assert whole.usage
-    assert whole.usage.completion_tokens == len(streamed)
     for parameter in ("max_tokens", "max_completion_tokens"):
         short = ChatCompletion.model_validate(post(model, {**CHAT, parameter: 5}).json())
         assert short.choices[0].finish_reason == "length"
-        assert short.choices[0].message.content == "".join(streamed[:5])
+        assert short.choices[0].message.content == "".join(said[:5])
 
 
 @pytest.mark.parametrize(
     ("body", "param", "message"),
     [
         (b"{", None, "could not parse the JSON body"),
-        (b"\xff", None, "could not parse the JSON body"),
-        ([], None, "valid dictionary"),
         ({"model": "any"}, "messages", "messages: Field required"),
-        ({"messages": CHAT["messages"]}, "model", "model: Field required"),
-        ({**CHAT, "messages": []}, "messages", "at least 1 item"),
         ({**CHAT, "messages": [{"role": "oracle", "content": ""}]}, "messages[0].role", "'system'"),
         ({**CHAT, "n": 2}, "n", "Input should be 1"),
         ({**CHAT, "stream_options": {}}, None, "only allowed when 'stream' is enabled"),
@@ -190,29 +176,16 @@ def test_a_wrong_request_is_a_400_that_names_the_fault(
     assert (request.status, request.http_status) == ("refused", 400)
 
 
-@pytest.mark.parametrize("bad", ["x" * 513, "caf\u00e9"])
-def test_headers_that_openai_would_refuse_are_refused(model: ScriptedModel, bad: str) -> None:
-    headers = {LABEL.encode(): bad.encode("latin-1"), b"Authorization": b"Bearer x"}
-    url = f"{model.base_url}/chat/completions"
-    response = HTTP.post(url, json=CHAT, headers=headers)
+def test_other_requests_that_openai_would_refuse(model: ScriptedModel) -> None:
+    response = post(model, CHAT, **{LABEL: "x" * 513})
     assert response.status_code == 400
     assert LABEL in response.json()["error"]["message"]
     response = post(model, CHAT, Authorization="Bearer")
     assert response.status_code == 401
     assert "didn't provide an API key" in response.json()["error"]["message"]
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [("POST", "/v1/responses", 404), ("GET", "/", 404), ("GET", "/v1/chat/completions", 405)],
-)
-def test_other_addresses_answer_in_openais_shape(
-    model: ScriptedModel, method: str, path: str, status: int
-) -> None:
-    url = model.base_url.removesuffix("/v1") + path
-    response = HTTP.request(method, url)
-    assert response.status_code == status
-    assert f"{method} {path}" in response.json()["error"]["message"]
+    response = HTTP.post(f"{model.base_url}/responses")
+    assert response.status_code == 404
+    assert "POST /v1/responses" in response.json()["error"]["message"]
 
 
 # ---- the pace
@@ -342,8 +315,7 @@ async def test_a_request_is_recorded_with_its_counts_and_times(
     model: ScriptedModel, client: AsyncOpenAI, label: str
 ) -> None:
     before = time.time()
-    stream = await open_stream(client, label, "Three short words")
-    count = len(await read(stream))
+    count = len(await read(await open_stream(client, label, "Three short words")))
     request = ended(model, label)
     assert (request.label, request.step) == (label, "other")
     assert (request.status, request.http_status) == ("completed", 200)
@@ -365,22 +337,19 @@ async def test_a_request_is_closed_in_the_record_when_its_end_arrives(
         assert request.status == "completed"
 
 
-@pytest.mark.parametrize(
-    ("first_line", "step"),
-    [
-        ("You plan a small Python program.", "plan"),
-        ("You write one file of a small Python program.", "write"),
-        ("You review a small Python program.", "review"),
-        ("You plan a small Python program", "other"),
-    ],
-)
 def test_the_step_is_told_by_the_system_messages_first_line(
-    model: ScriptedModel, label: str, first_line: str, step: str
+    model: ScriptedModel, label: str
 ) -> None:
-    system = {"role": "system", "content": f"{first_line}\nBe brief."}
-    body = {**CHAT, "messages": [system, {"role": "user", "content": "Hello"}]}
-    post(model, body, **{LABEL: label})
-    assert ended(model, label).step == step
+    told = {
+        "You plan a small Python program.": "plan",
+        "You write one file of a small Python program.": "write",
+        "You review a small Python program.": "review",
+        "You plan a small Python program": "other",
+    }
+    for first_line in told:
+        system = {"role": "system", "content": f"{first_line}\nBe brief."}
+        post(model, {**CHAT, "messages": [system, *CHAT["messages"]]}, **{LABEL: label})
+    assert [request.step for request in model.requests(label)] == list(told.values())
 
 
 def test_requests_are_listed_by_prefix_and_number(model: ScriptedModel, label: str) -> None:
@@ -404,27 +373,23 @@ def test_neither_key_nor_prompt_is_kept(model: ScriptedModel) -> None:
 # ---- faults
 
 
-@pytest.mark.parametrize(
-    ("kind", "status", "exception"),
-    [
-        ("outage", 503, openai.InternalServerError),
-        ("server_error", 500, openai.InternalServerError),
-        ("rate_limit", 429, openai.RateLimitError),
-        ("unauthorized", 401, openai.AuthenticationError),
-        ("forbidden", 403, openai.PermissionDeniedError),
-        ("not_found", 404, openai.NotFoundError),
-        ("bad_request", 400, openai.BadRequestError),
-        ("unprocessable", 422, openai.UnprocessableEntityError),
-    ],
-)
+REFUSALS: dict[str, tuple[int, type[openai.APIStatusError]]] = {
+    "outage": (503, openai.InternalServerError),
+    "server_error": (500, openai.InternalServerError),
+    "rate_limit": (429, openai.RateLimitError),
+    "unauthorized": (401, openai.AuthenticationError),
+    "forbidden": (403, openai.PermissionDeniedError),
+    "not_found": (404, openai.NotFoundError),
+    "bad_request": (400, openai.BadRequestError),
+    "unprocessable": (422, openai.UnprocessableEntityError),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
 async def test_a_refusal_is_the_right_error_of_the_client(
-    model: ScriptedModel,
-    client: AsyncOpenAI,
-    label: str,
-    kind: str,
-    status: int,
-    exception: type[openai.APIStatusError],
+    model: ScriptedModel, client: AsyncOpenAI, label: str, kind: str
 ) -> None:
+    status, exception = REFUSALS[kind]
     model.fail(kind)
     with pytest.raises(exception) as caught:
         await open_stream(client, label)
@@ -452,8 +417,7 @@ async def test_a_cut_answer_ends_in_a_connection_error(
 
 async def test_an_empty_stream(model: ScriptedModel, client: AsyncOpenAI, label: str) -> None:
     model.fail("empty")
-    stream = await open_stream(client, label)
-    chunks = [chunk async for chunk in stream]
+    chunks = [chunk async for chunk in await open_stream(client, label)]
     assert [c.choices[0].finish_reason for c in chunks] == [None, "stop"]
     assert not any(c.choices[0].delta.content for c in chunks)
     request = ended(model, label)
@@ -512,45 +476,27 @@ def test_a_fault_hits_only_what_it_is_to_match(model: ScriptedModel) -> None:
 # ---- the control API's own errors, and the handle
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"kind": "thunderstorm"}, "'outage', .*'refuse'"),
-        ({"kind": "cut", "retry_after": 1}, "retry_after goes with"),
-        ({"kind": "outage", "after_tokens": 1}, "after_tokens goes with"),
-        ({"kind": "cut", "echo_key": True}, "echo_key goes with"),
-        ({"kind": "outage", "times": 0}, "times: Input should be greater than 0"),
-        ({"kind": "outage", "match": ""}, "match: String should have at least 1 character"),
-    ],
-)
-def test_options_that_do_not_fit_are_refused(
-    model: ScriptedModel, options: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(WorkbenchError, match=message):
-        model.fail(**options)
-    assert post(model, CHAT).status_code == 200
+def test_options_that_do_not_fit_are_refused_and_change_nothing(model: ScriptedModel) -> None:
+    wrong: list[tuple[str, dict[str, Any], str]] = [
+        ("thunderstorm", {}, "'outage', .*'refuse'"),
+        ("cut", {"retry_after": 1}, "retry_after goes with"),
+        ("outage", {"after_tokens": 1}, "after_tokens goes with"),
+        ("cut", {"echo_key": True}, "echo_key goes with"),
+        ("outage", {"times": 0}, "times: Input should be greater than 0"),
+    ]
+    for kind, options, message in wrong:
+        with pytest.raises(WorkbenchError, match=message):
+            model.fail(kind, **options)
     with pytest.raises(WorkbenchError, match="tokens_per_second: Input should be greater than 0"):
         model.set(tokens_per_second=0, first_token_seconds=60)
-    assert post(model, CHAT).status_code == 200  # at once: nothing of it was applied
+    assert post(model, CHAT).status_code == 200  # at once
 
-
-@pytest.mark.parametrize(
-    ("method", "path", "fields"),
-    [
-        ("PUT", "fault", "kind, times, match, retry_after, after_tokens, echo_key"),
-        ("PATCH", "settings", "tokens_per_second, first_token_seconds"),
-    ],
-)
-def test_an_unknown_field_is_refused_by_naming_the_fields(
-    model: ScriptedModel, method: str, path: str, fields: str
-) -> None:
-    url = model.base_url.removesuffix("/v1") + f"/control/{path}"
-    body = {"kind": "outage", "speed": 3}
-    response = HTTP.request(method, url, json=body)
-    assert response.status_code == 400
-    message = response.json()["error"]["message"]
-    assert "speed: Extra inputs are not permitted." in message
-    assert message.endswith(f"The fields are: {fields}.")
+    url = model.base_url.removesuffix("/v1") + "/control/settings"
+    message = HTTP.patch(url, json={"speed": 3}).json()["error"]["message"]
+    assert message == (
+        "speed: Extra inputs are not permitted. "
+        "The fields are: tokens_per_second, first_token_seconds."
+    )
 
 
 def test_start_finds_the_running_model_fast_and_whole_again(
@@ -570,27 +516,20 @@ def test_start_finds_the_running_model_fast_and_whole_again(
         first.stop()
     with pytest.raises(WorkbenchError, match=r"does not answer .* start_model\(\)"):
         first.requests()
-    third = start_model()
-    third.stop()
     assert process.find("model") is None
 
 
-@pytest.mark.parametrize(
-    ("variables", "base_url"),
-    [
-        ({"OPENAI_API_KEY": KEY}, "https://api.openai.com/v1"),
-        ({"OPENAI_BASE_URL": "http://models.example/v1"}, "http://models.example/v1"),
-    ],
-)
 def test_with_a_provider_nothing_is_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], base_url: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+    with monkeypatch.context() as patch:
+        patch.setenv("OPENAI_API_KEY", KEY)
+        assert start_model().base_url == "https://api.openai.com/v1"
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://models.example/v1")
     provider = start_model(tokens_per_second=10)
     assert isinstance(provider, Provider)
-    assert (provider.scripted, provider.base_url) == (False, base_url)
+    assert (provider.scripted, provider.base_url) == (False, "http://models.example/v1")
     for method in ("set", "fail", "mend", "requests"):
         with pytest.raises(WorkbenchError, match=r"(?s)needs the scripted.*Unset OPENAI_API_KEY"):
             getattr(provider, method)()
@@ -602,37 +541,31 @@ def test_with_a_provider_nothing_is_started(
 # ---- the process
 
 
-def test_a_taken_port_is_an_error_that_names_the_way_out() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        command = [sys.executable, "-m", "workbench.scripted_model", "--port", str(port)]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=30)
+SERVE = [sys.executable, "-m", "workbench.scripted_model"]
+
+
+def test_a_taken_port_is_an_error_that_names_the_way_out(model: ScriptedModel) -> None:
+    port = str(httpx.URL(model.base_url).port)
+    result = subprocess.run([*SERVE, "--port", port], capture_output=True, text=True, timeout=30)
     assert result.returncode == 1
-    assert (
-        result.stderr
-        == f"Cannot listen on 127.0.0.1:{port}: Address already in use. Try --port 0.\n"
+    assert result.stderr == (
+        f"Cannot listen on 127.0.0.1:{port}: Address already in use. Try --port 0.\n"
     )
 
 
-@pytest.fixture
-def child() -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "workbench.scripted_model"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    with child:
-        yield child
-        child.kill()
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_in_the_middle_of_a_stream(
-    child: subprocess.Popen[str], number: signal.Signals
-) -> None:
-    assert child.stdout
-    url = child.stdout.readline().split()[-1]
-    headers = {"Authorization": "Bearer x"}
-    body = {**CHAT, "stream": True}
-    with HTTP.stream("POST", f"{url}/chat/completions", json=body, headers=headers) as response:
-        assert "assistant" in next(response.iter_text())
-        child.send_signal(number)
-        assert child.wait(timeout=2) == -number
-    assert child.stdout.read() == ""
+def test_a_signal_ends_it_in_the_middle_of_a_stream(number: signal.Signals) -> None:
+    body, headers = {**CHAT, "stream": True}, {"Authorization": "Bearer x"}
+    with subprocess.Popen(
+        SERVE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as child:
+        try:
+            assert child.stdout
+            url = f"{child.stdout.readline().split()[-1]}/chat/completions"
+            with HTTP.stream("POST", url, json=body, headers=headers) as response:
+                assert "assistant" in next(response.iter_text())
+                child.send_signal(number)
+                assert child.wait(timeout=2) == -number
+            assert child.stdout.read() == ""
+        finally:
+            child.kill()
