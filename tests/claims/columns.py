@@ -122,7 +122,7 @@ def run_tests(
         process.wait()
     finally:
         _end(process)
-    results = {id: Result(*found) for id, found in map(json.loads, report.open())}
+    results = {id: Result(*found) for id, found in map(json.loads, report.read_text().splitlines())}
     if process.returncode not in (0, 1) or results.keys() != {claim.id for claim in claims}:
         last = "\n".join(log.read_text(errors="replace").rstrip().splitlines()[-12:])
         raise WorkbenchError(

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.claims.claims import FILE, Claim, load_claims
-from tests.claims.columns import Column, Result, columns
+from tests.claims.claims import Claim, load_claims
+from tests.claims.columns import REPORT, Column, Result, columns
 from tests.claims.matrix import as_markdown, is_unexpected, summary
 from workbench.restate import VERSION
 from workbench.state_dir import REPOSITORY, WorkbenchError
@@ -169,35 +169,43 @@ def test_the_matrix_shows_what_differs(old: Result, cell: str) -> None:
     assert ("(a-claim)." in text) == (not old.decided)
 
 
-def test_a_wrong_entry_fails_with_its_place(tmp_path: Path) -> None:
-    """The file of claims says the contrary of what a real server does."""
-    id = "invocation-id-starts-with-inv"
-    wrong = tmp_path / FILE.name
-    before, entry = FILE.read_text().split(f'id = "{id}"')
-    entry = entry.replace('verdict = "holds"', 'verdict = "differs"', 1)
-    wrong.write_text(f'{before}id = "{id}"{entry}')
-    start = (
-        "import pathlib, runpy, sys; import tests.claims.claims as claims;"
-        f"claims.load_claims.__defaults__ = (pathlib.Path({str(wrong)!r}),);"
-        "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+def test_a_probe_that_does_not_observe_what_is_recorded_fails(tmp_path: Path) -> None:
+    bodies = {
+        "invocation-id-is-unique": "observed(ID, False, 'they are not')",
+        "invocation-id-starts-with-inv": "observed(ID, True, 'they do')",
+        "id-in-cli": "pass",
+        "id-in-server-logs": "observed('another', True, 'so')",
+        "id-in-sdk-logs": "raise ValueError('a bug')",
+    }
+    probes, report = tmp_path / "test_probes.py", tmp_path / "report"
+    probes.write_text(
+        "import pytest\n"
+        + "".join(
+            f"@pytest.mark.claims({id!r})\n"
+            f"def test_{number}(observed):\n    ID = {id!r}\n    {body}\n"
+            for number, (id, body) in enumerate(bodies.items())
+        )
     )
     answer = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            start,
-            "-p",
-            "no:cacheprovider",
-            str(HERE / "test_ids.py::test_ids"),
-        ],
-        env={**os.environ, "CLAIMS_ONLY": id, "PYTHONPATH": str(REPOSITORY)},
+        [sys.executable, "-m", "pytest", "-p", "tests.claims.conftest", probes],
+        env={
+            **os.environ,
+            REPORT: str(report),
+            "PYTHONPATH": str(REPOSITORY),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
         timeout=50,
     )
-    assert answer.returncode == 1, answer.stdout + answer.stderr
-    assert f"Claim {id} is not as recorded." in answer.stdout
-    assert f"place:    {CLAIMS[id].place}" in answer.stdout
-    assert "expected: differs: IDs begin with inv_" in answer.stdout
-    assert "observed: holds: IDs begin with inv_" in answer.stdout
+    said = answer.stdout
+    assert (answer.returncode, "5 failed" in said) == (1, True), said + answer.stderr
+    unique, prefix = CLAIMS["invocation-id-is-unique"], CLAIMS["invocation-id-starts-with-inv"]
+    assert unique.complaint("differs", "they are not") in said
+    assert prefix.complaint("holds", "they do") in said
+    assert "id-in-cli was not decided" in said
+    assert "the test's marker does not name another" in said
+    assert "ValueError: a bug" in said
+    found = [(id, result[0]) for id, result in map(json.loads, report.read_text().splitlines())]
+    assert found == list(zip(bodies, ["differs", "holds", *["error"] * 3], strict=True))

@@ -51,29 +51,6 @@ class Cleaner:
         return entries[entries.index("Notification: Signal") + 1 :]
 
 
-@pytest.mark.claims("cleanup-always-runs", "cancel-allows-proper-cleanup")
-def test_second_cancel(lab: Lab, observed: Observed) -> None:
-    ends = []
-    for cancels in (1, 2):
-        cleaner = Cleaner()
-        with lab.serving(cleaner.service):
-            id = cleaner.cancelled(lab)
-            if cancels == 2 and not lab.over(id):
-                lab.admin.cancel(id)
-                lab.over_within(3.0, id)
-            cleaner.finish(lab, id)
-        ends.append(cleaner.notes[-1])
-        if cancels == 1:
-            noted = [note for note in cleaner.notes if note.startswith("cleanup")]
-            words = f"{', '.join(noted) or 'its first step is cut'}; then the invocation ends"
-            observed("cancel-allows-proper-cleanup", ends == ["cleanup is over"], words)
-    observed(
-        "cleanup-always-runs",
-        ends == ["cleanup is over"] * 2,
-        f"after one cancel, {ends[0]}; a second one comes, and no more than: {ends[1]}",
-    )
-
-
 @pytest.mark.claims("terminal-error-gives-chance-to-clean-up", "try-catch-runs-durable-cleanup")
 def test_durable_cleanup(lab: Lab, observed: Observed) -> None:
     """The code goes away in the middle of the cleanup, and comes back."""
@@ -119,42 +96,46 @@ def account() -> VirtualObject:
     return account
 
 
-@pytest.mark.claims("cancel-frees-held-resources")
-def test_resources(lab: Lab, observed: Observed) -> None:
-    key = new_key("account")
-    with lab.serving(account()):
-        holder = lab.ingress.send("ClaimAccount", "reserve", True, key=key)
-        lab.wait(holder, "running")
-        waiting = lab.ingress.send("ClaimAccount", "balance", key=key)
-        before = lab.wait(waiting, "pending")
-        lab.admin.cancel(holder)
-        lab.over_within(5.0, waiting)
-        after = lab.outcome(waiting)
-    words = f"the next call of the object's key: {before} before the cancel, {after} after it"
-    observed("cancel-frees-held-resources", after == "success", words)
-
-
-@pytest.mark.claims("cancel-cooperates-to-roll-back", "rollback-needs-compensation-logic")
+@pytest.mark.claims(
+    "cancel-frees-held-resources",
+    "cancel-cooperates-to-roll-back",
+    "rollback-needs-compensation-logic",
+)
 def test_roll_back(lab: Lab, observed: Observed) -> None:
-    left = {}
+    """The holder of an object's key is cancelled, while another call waits for the key."""
+    left, queued = {}, []
     with lab.serving(account()):
         for compensates in (True, False):
             key = new_key("account")
-            id = lab.ingress.send("ClaimAccount", "reserve", compensates, key=key)
+            holder = lab.ingress.send("ClaimAccount", "reserve", compensates, key=key)
             wait_until(lambda key=key: lab.state("ClaimAccount", key), what="the reservation")
-            lab.admin.cancel(id)
-            lab.wait(id, "completed")
+            waiting = lab.ingress.send("ClaimAccount", "balance", key=key)
+            before = lab.wait(waiting, "pending")
+            lab.admin.cancel(holder)
+            lab.wait(holder, "completed")
+            lab.over_within(5.0, waiting)
+            queued.append((before, lab.outcome(waiting)))
             state = lab.state("ClaimAccount", key)
             left[compensates] = ", ".join(f"{k} is {v}" for k, v in state.items()) or "nothing"
+    before, after = queued[0]
+    words = f"the next call of the object's key: {before} before the cancel, {after} after it"
+    observed("cancel-frees-held-resources", after == "success", words)
     words = f"left in the state of a handler that compensates: {left[True]}"
     observed("cancel-cooperates-to-roll-back", left[True] == "nothing", words)
     words = f"left in the state of a handler that does not: {left[False]}"
     observed("rollback-needs-compensation-logic", left[False] != "nothing", words)
 
 
-@pytest.mark.claims("attach-blocks-until-cleanup", "attach-raises-terminal-error")
+@pytest.mark.claims(
+    "cancel-allows-proper-cleanup",
+    "cleanup-always-runs",
+    "attach-blocks-until-cleanup",
+    "attach-raises-terminal-error",
+)
 def test_attach(lab: Lab, observed: Observed) -> None:
-    """A handler attaches to a cancelled invocation, whose cleanup is held for a while."""
+    """A handler attaches to a cancelled invocation, whose cleanup is held for a while; another
+    invocation is cancelled a second time in its cleanup.
+    """
     cleaner, waiter = Cleaner(), Service("ClaimWaiter")
 
     @waiter.handler()
@@ -172,8 +153,8 @@ def test_attach(lab: Lab, observed: Observed) -> None:
         blocked = not lab.over_within(SOON, by)
         cleaner.finish(lab, id)
         lab.wait(by, "completed")
-    raised = cleaner.notes[-1]
-    order = [note.split(" raises")[0] for note in cleaner.notes[-2:]]
+    *_, last, raised = cleaner.notes
+    order = [last, raised.split(" raises")[0]]
     observed(
         "attach-blocks-until-cleanup",
         blocked and order == ["cleanup is over", "attach"],
@@ -181,3 +162,19 @@ def test_attach(lab: Lab, observed: Observed) -> None:
         f"{', '.join(order)}",
     )
     observed("attach-raises-terminal-error", raised.startswith("attach raises Terminal"), raised)
+    noted = [note for note in cleaner.notes if note.startswith("cleanup")]
+    words = f"{', '.join(noted) or 'its first step is cut'}; then the invocation ends"
+    observed("cancel-allows-proper-cleanup", last == "cleanup is over", words)
+
+    twice = Cleaner()
+    with lab.serving(twice.service):
+        id = twice.cancelled(lab)
+        if not lab.over(id):
+            lab.admin.cancel(id)
+            lab.over_within(3.0, id)
+        twice.finish(lab, id)
+    observed(
+        "cleanup-always-runs",
+        last == twice.notes[-1] == "cleanup is over",
+        f"after one cancel, {last}; a second one comes, and no more than: {twice.notes[-1]}",
+    )
