@@ -84,15 +84,11 @@ class Column:
 
 
 def columns(servers: list[str], sdks: list[str], vqueues: bool = False) -> list[Column]:
-    """The columns of a matrix, older ones first; the pinned one is always there, and once."""
-    wanted = {Column(server=version) for version in servers}
-    wanted |= {Column(sdk=version) for version in sdks}
-    wanted |= {Column(), Column(vqueues=vqueues)}
-    return sorted(wanted, key=lambda c: (_order(c.server), _order(c.sdk), c.vqueues))
-
-
-def _order(version: str) -> list[int]:
-    return [int(part) for part in version.split("-")[0].split(".") if part.isdecimal()]
+    """The columns of a matrix; the pinned one is always there, and once, after other versions."""
+    others = [Column(server=version) for version in servers]
+    others += [Column(sdk=version) for version in sdks]
+    last = [Column(), Column(vqueues=vqueues)]
+    return list(dict.fromkeys([*(c for c in others if c != Column()), *last]))
 
 
 def run_tests(

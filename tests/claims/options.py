@@ -50,7 +50,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _versions(text: str) -> list[str]:
-    versions = list(dict.fromkeys(text.split(",")))
+    versions = text.split(",")
     for version in versions:
         if not re.fullmatch(r"\d+\.\d+\.\d+([-.]?[a-z0-9.]+)?", version, re.ASCII):
             raise argparse.ArgumentTypeError(f"{version!r} is not a version such as 1.7.12")

@@ -137,9 +137,8 @@ def test_what_is_unexpected(result: Result, unexpected: bool) -> None:
 
 
 def test_the_columns_hold_the_pinned_versions_once() -> None:
-    found = columns(["1.7.2", VERSION, "1.6.2"], [], vqueues=True)
-    assert [c.server for c in found] == ["1.6.2", "1.7.2", VERSION, VERSION]
-    assert found[2] == NOW
+    found = columns(["1.6.2", VERSION, "1.6.2"], ["1.2.0"], vqueues=True)
+    assert found == [OLD, Column(sdk="1.2.0"), NOW, Column(vqueues=True)]
     assert columns([], []) == [NOW]
 
 

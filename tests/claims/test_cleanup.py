@@ -51,32 +51,13 @@ class Cleaner:
         return entries[entries.index("Notification: Signal") + 1 :]
 
 
-@pytest.mark.claims("terminal-error-gives-chance-to-clean-up", "try-catch-runs-durable-cleanup")
-def test_durable_cleanup(lab: Lab, observed: Observed) -> None:
-    """The code goes away in the middle of the cleanup, and comes back."""
-    cleaner = Cleaner()
-    with lab.serving(cleaner.service) as deployment:
-        id = cleaner.cancelled(lab)
-        deployment.stop()
-        with serve_here(cleaner.service, port=deployment.port):
-            entries = cleaner.finish(lab, id)
-        outcome = lab.outcome(id)
-    first, over = cleaner.notes.count("first"), "cleanup is over" in cleaner.notes
-    steps = ["Command: Run", "Notification: Run"]
-    observed(
-        "terminal-error-gives-chance-to-clean-up",
-        entries == [*steps, *steps, "Command: Output"],
-        f"in the journal after the signal: {', '.join(entries)}",
-    )
-    observed(
-        "try-catch-runs-durable-cleanup",
-        first == 1 and over and outcome == "[409] cancelled",
-        f"the code crashes in the cleanup's second step: its first one ran {first} time, "
-        f"{'it came to its end' if over else 'it did not come to its end'}, then {outcome}",
-    )
-
-
-def account() -> VirtualObject:
+@pytest.mark.claims(
+    "cancel-frees-held-resources",
+    "cancel-cooperates-to-roll-back",
+    "rollback-needs-compensation-logic",
+)
+def test_roll_back(lab: Lab, observed: Observed) -> None:
+    """The holder of an object's key is cancelled, while another call waits for the key."""
     account = VirtualObject("ClaimAccount")
 
     @account.handler()
@@ -93,18 +74,8 @@ def account() -> VirtualObject:
     async def balance(ctx: ObjectContext) -> str:
         return "free"
 
-    return account
-
-
-@pytest.mark.claims(
-    "cancel-frees-held-resources",
-    "cancel-cooperates-to-roll-back",
-    "rollback-needs-compensation-logic",
-)
-def test_roll_back(lab: Lab, observed: Observed) -> None:
-    """The holder of an object's key is cancelled, while another call waits for the key."""
     left, queued = {}, []
-    with lab.serving(account()):
+    with lab.serving(account):
         for compensates in (True, False):
             key = new_key("account")
             holder = lab.ingress.send("ClaimAccount", "reserve", compensates, key=key)
@@ -127,14 +98,16 @@ def test_roll_back(lab: Lab, observed: Observed) -> None:
 
 
 @pytest.mark.claims(
-    "cancel-allows-proper-cleanup",
-    "cleanup-always-runs",
     "attach-blocks-until-cleanup",
     "attach-raises-terminal-error",
+    "cancel-allows-proper-cleanup",
+    "terminal-error-gives-chance-to-clean-up",
+    "try-catch-runs-durable-cleanup",
+    "cleanup-always-runs",
 )
-def test_attach(lab: Lab, observed: Observed) -> None:
-    """A handler attaches to a cancelled invocation, whose cleanup is held for a while; another
-    invocation is cancelled a second time in its cleanup.
+def test_cleanup(lab: Lab, observed: Observed) -> None:
+    """A handler attaches to a cancelled invocation, whose code goes away in the middle of its
+    cleanup, and comes back. Another one is cancelled a second time in its cleanup.
     """
     cleaner, waiter = Cleaner(), Service("ClaimWaiter")
 
@@ -146,13 +119,16 @@ def test_attach(lab: Lab, observed: Observed) -> None:
         except TerminalError as error:
             cleaner.notes.append(f"attach raises TerminalError {error.status_code} {error.message}")
 
-    with lab.serving(cleaner.service, waiter):
+    with lab.serving(waiter), lab.serving(cleaner.service) as deployment:
         id = cleaner.cancelled(lab)
         by = lab.ingress.send("ClaimWaiter", "attach", id)
         lab.wait(by, "running", "suspended", "completed")
         blocked = not lab.over_within(SOON, by)
-        cleaner.finish(lab, id)
-        lab.wait(by, "completed")
+        deployment.stop()
+        with serve_here(cleaner.service, port=deployment.port):
+            entries = cleaner.finish(lab, id)
+            lab.wait(by, "completed")
+        outcome = lab.outcome(id)
     *_, last, raised = cleaner.notes
     order = [last, raised.split(" raises")[0]]
     observed(
@@ -162,9 +138,22 @@ def test_attach(lab: Lab, observed: Observed) -> None:
         f"{', '.join(order)}",
     )
     observed("attach-raises-terminal-error", raised.startswith("attach raises Terminal"), raised)
-    noted = [note for note in cleaner.notes if note.startswith("cleanup")]
+    noted = dict.fromkeys(note for note in cleaner.notes if note.startswith("cleanup"))
     words = f"{', '.join(noted) or 'its first step is cut'}; then the invocation ends"
     observed("cancel-allows-proper-cleanup", last == "cleanup is over", words)
+    steps = ["Command: Run", "Notification: Run"]
+    observed(
+        "terminal-error-gives-chance-to-clean-up",
+        entries == [*steps, *steps, "Command: Output"],
+        f"in the journal after the signal: {', '.join(entries)}",
+    )
+    first, over = cleaner.notes.count("first"), "cleanup is over" in noted
+    observed(
+        "try-catch-runs-durable-cleanup",
+        first == 1 and over and outcome == "[409] cancelled",
+        f"the code crashes in the cleanup's second step: its first one ran {first} time, "
+        f"{'it came to its end' if over else 'it did not come to its end'}, then {outcome}",
+    )
 
     twice = Cleaner()
     with lab.serving(twice.service):
