@@ -4,87 +4,59 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import shutil
 import sys
 import time
 from functools import partial
 from pathlib import Path
 
-from tests.claims.claims import Claim, ClaimsError, load_claims
-from tests.claims.columns import Column, Result, columns, run_tests
-from tests.claims.matrix import (
-    Found,
-    as_markdown,
-    is_unexpected,
-    overview,
-    result_line,
-    rows,
-    summary,
-)
+from tests.claims.claims import Claim, load_claims
+from tests.claims.columns import Column, columns, run_tests
+from tests.claims.matrix import Found, as_markdown, is_unexpected, one_line, overview, summary
 from tests.claims.options import parse
 from tests.own_home import own_home
 from workbench.command import run_command
 from workbench.state_dir import WorkbenchError, state_dir
 
+say = partial(print, file=sys.stderr)
+
 
 def main(arguments: list[str]) -> int:
     """The exit code: 1 if something is not as recorded or could not be decided, 130 for Ctrl-C."""
     chosen = parse(arguments)
-    try:
-        recorded = load_claims()
-    except ClaimsError as error:
-        print(error, file=sys.stderr)
-        return 1
-    if unknown := [id for id in chosen.only if id not in recorded]:
-        said = f"There is no claim {unknown[0]!r}; ./scripts/claims --list shows all."
-        print(said, file=sys.stderr)
-        return 1
-    claims = [recorded[id] for id in chosen.only] or list(recorded.values())
-    if chosen.list:
-        for claim in claims:
-            lesson = claim.lesson or f"none: {claim.no_lesson}"
-            print(f"{claim.id}\n  {claim.says}\n  {claim.verdict} · lesson {lesson}")
-        return 0
     command = shlex.join(["./scripts/claims", *arguments])
-    return run_command(lambda: _run(chosen, claims, command))
+    return run_command(lambda: _run(chosen, command))
 
 
-def _run(chosen: argparse.Namespace, claims: list[Claim], command: str) -> int:
+def _run(chosen: argparse.Namespace, command: str) -> int:
+    recorded = load_claims()
+    if unknown := [id for id in chosen.only if id not in recorded]:
+        raise WorkbenchError(f"There is no claim {unknown[0]!r} in tests/claims/claims.toml.")
+    claims = [recorded[id] for id in chosen.only] or list(recorded.values())
     wanted = columns(chosen.restate, chosen.sdk, chosen.vqueues)
-    kept = state_dir() / "logs" / "claims"
-    kept.mkdir(parents=True, exist_ok=True)
-    # With --markdown - stdout is for the matrix.
-    out = sys.stderr if chosen.markdown == "-" else sys.stdout
-    found: dict[Column, dict[str, Result]] = {}
-    with own_home("claims-") as folder:
-        environments = {column: column.prepare(partial(print, file=out)) for column in wanted}
+    logs = state_dir() / "logs" / "claims"
+    logs.mkdir(parents=True, exist_ok=True)
+    found: Found = {}
+    with own_home("claims-"):
+        environments = {column: column.prepare(say) for column in wanted}
         for column, env in environments.items():
+            say(f"{column}: a minute or two …")
             began = time.monotonic()
-            try:
-                found[column] = run_tests(claims, column, env, _show)
-            finally:
-                if (log := folder / "logs" / "claims.log").exists():
-                    name = str(column).replace(", ", "-").replace(" ", "-").lower()
-                    shutil.copyfile(log, kept / f"{name}.log")
+            found[column] = run_tests(claims, column, env, logs)
             seconds = time.monotonic() - began
-            print(f"{column}: {summary(claims, found[column])} ({seconds:.0f} s)", file=out)
+            say(f"{column}: {summary(claims, found[column])} ({seconds:.0f} s)")
     if len(wanted) == 1:
-        print(*(result_line(claim, found[Column()][claim.id]) for claim in claims), sep="\n")
+        for claim in claims:
+            result = found[wanted[0]][claim.id]
+            words = result.outcome if result.outcome == "holds" else one_line(str(result))
+            print(f"{'✗' if is_unexpected(claim, result) else ' '} {claim.id:42} {words}")
     elif chosen.markdown:
-        _write(chosen.markdown, as_markdown(wanted, rows(claims, found), command))
+        _write(chosen.markdown, as_markdown(claims, found, command))
     else:
-        print(overview(wanted, rows(claims, found)))
-    return _complain(claims, found, kept)
+        print(overview(claims, found))
+    return _complain(claims, found, logs)
 
 
-def _show(column: Column, done: int, count: int) -> None:
-    """Show on a terminal how many claims of a column are decided; the line goes in the end."""
-    if sys.stderr.isatty():
-        said = f"{column}: {done} of {count} claims" if done < count else ""
-        print(f"\r\033[K{said}", end="", flush=True, file=sys.stderr)
-
-
-def _complain(claims: list[Claim], found: Found, kept: Path) -> int:
+def _complain(claims: list[Claim], found: Found, logs: Path) -> int:
     """Say what is wrong: all that is unexpected with the pinned versions, errors with any."""
     code = 0
     for column, results in found.items():
@@ -97,14 +69,14 @@ def _complain(claims: list[Claim], found: Found, kept: Path) -> int:
                     f"  error:    {result.observed.splitlines()[0]}\n"
                     "  Run it again; the whole report is in its log (see below)."
                 )
-            elif column.pinned and is_unexpected(claim, result):
+            elif column == Column() and is_unexpected(claim, result):
                 said = claim.complaint(*result[:2])
             else:
                 continue
-            print(f"\n{column}\n{said}\n  evidence: {result.evidence}", file=sys.stderr)
+            say(f"\n{column}\n{said}\n  evidence: {result.evidence}")
             code = 1
     if code:
-        print(f"\nThe logs of this run are in {kept}", file=sys.stderr)
+        say(f"\nThe logs of this run are in {logs}")
     return code
 
 

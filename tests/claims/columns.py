@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,14 +22,12 @@ from typing import NamedTuple
 
 from tests.claims.claims import Claim
 from workbench.restate import VERSION, install_server
-from workbench.state_dir import REPOSITORY, WorkbenchError, logs
+from workbench.state_dir import REPOSITORY, WorkbenchError, state_dir
 
 PINNED_SDK = importlib.metadata.version("restate-sdk")
 SERVER, REPORT, ONLY = "CLAIMS_RESTATE", "CLAIMS_REPORT", "CLAIMS_ONLY"
 """Environment of the tests: the server's version, the file for results, the chosen claims."""
 VQUEUES = "RESTATE_EXPERIMENTAL_ENABLE_VQUEUES"
-
-_GRACE_SECONDS = 20.0
 
 
 class Result(NamedTuple):
@@ -56,17 +55,13 @@ class Column:
     sdk: str = PINNED_SDK
     vqueues: bool = False
 
-    @property
-    def pinned(self) -> bool:
-        return self == Column()
-
     def __str__(self) -> str:
         return f"Restate {self.server}{' with vqueues' * self.vqueues}, SDK {self.sdk}"
 
     @property
     def heading(self) -> str:
         """What differs from the pinned versions."""
-        if self.pinned:
+        if self == Column():
             return f"**{self}**"
         if self.vqueues:
             return "vqueues"
@@ -81,41 +76,37 @@ class Column:
         path = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
         if self.sdk != PINNED_SDK:
             path.insert(0, str(_install_sdk(self.sdk, progress)))
-        server = "" if self.server == VERSION else self.server
-        vqueues = "true" if self.vqueues else "false"
-        return {"PYTHONPATH": os.pathsep.join(path), SERVER: server, VQUEUES: vqueues}
+        return {
+            "PYTHONPATH": os.pathsep.join(path),
+            SERVER: "" if self.server == VERSION else self.server,
+            VQUEUES: str(self.vqueues).lower(),
+        }
 
 
 def columns(servers: list[str], sdks: list[str], vqueues: bool = False) -> list[Column]:
-    """The columns of a matrix, older ones first; the pinned one is always there, and once."""
-    wanted = {Column(server=version) for version in servers}
-    wanted |= {Column(sdk=version) for version in sdks}
-    wanted |= {Column(), Column(vqueues=vqueues)}
-    return sorted(wanted, key=lambda c: (_order(c.server), _order(c.sdk), c.vqueues))
-
-
-def _order(version: str) -> list[int]:
-    return [int(part) for part in version.split("-")[0].split(".") if part.isdecimal()]
+    """The columns of a matrix; the pinned one is always there, and once, after other versions."""
+    others = [Column(server=version) for version in servers]
+    others += [Column(sdk=version) for version in sdks]
+    last = [Column(), Column(vqueues=vqueues)]
+    return list(dict.fromkeys([*(c for c in others if c != Column()), *last]))
 
 
 def run_tests(
-    claims: list[Claim],
-    column: Column,
-    env: dict[str, str],
-    progress: Callable[[Column, int, int], None],
+    claims: list[Claim], column: Column, env: dict[str, str], logs: Path
 ) -> dict[str, Result]:
     """Test the claims in a process of their own; the results by the claims' ids.
 
-    `progress` is told the column, how many are decided, and of how many. Raises WorkbenchError if
-    the tests cannot be run at all.
+    What pytest says goes into a file in the folder `logs`. Raises WorkbenchError if the tests
+    cannot be run at all.
     """
-    report, log = logs() / "claims.jsonl", logs() / "claims.log"
+    home = state_dir()
+    report, log = home / "claims.jsonl", logs / f"{re.sub('[, ]+', '-', str(column)).lower()}.log"
     report.write_text("")
     only = " ".join(claim.id for claim in claims)
     command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "-q", "-p", "no:xdist"]
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [*command, "-p", "no:cacheprovider", f"--basetemp={logs().parent / 'pytest'}"],
+            [*command, "-p", "no:cacheprovider", f"--basetemp={home / 'pytest'}"],
             env={**os.environ, **env, REPORT: str(report), ONLY: only},
             cwd=REPOSITORY,
             stdin=subprocess.DEVNULL,
@@ -124,22 +115,15 @@ def run_tests(
             start_new_session=True,  # Ctrl-C reaches only us, and we end the tests in order
         )
     try:
-        while process.poll() is None:
-            try:
-                process.wait(0.2)
-            except subprocess.TimeoutExpired:
-                progress(column, len(report.read_text().splitlines()), len(claims))
+        process.wait()
     finally:
         _end(process)
-    progress(column, len(claims), len(claims))
-    lines = [json.loads(line) for line in report.read_text().splitlines()]
-    results = {line["claim"]: Result(*line["result"]) for line in lines}
+    results = {id: Result(*found) for id, found in map(json.loads, report.read_text().splitlines())}
     if process.returncode not in (0, 1) or results.keys() != {claim.id for claim in claims}:
         last = "\n".join(log.read_text(errors="replace").rstrip().splitlines()[-12:])
-        code = process.returncode
         raise WorkbenchError(
-            f"The tests could not be run with {column} (pytest's exit code {code}). "
-            f"It ended:\n{last}"
+            f"The tests could not be run with {column} (pytest's exit code "
+            f"{process.returncode}). It ended:\n{last}"
         )
     return results
 
@@ -149,7 +133,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(_GRACE_SECONDS)
+            process.wait(20.0)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

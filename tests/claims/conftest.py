@@ -75,9 +75,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.
             results[id] = Result("error", message, item.nodeid)
     if report.when == "teardown" and (file := os.environ.get(REPORT)):
         chosen = os.environ.get(ONLY, "").split() or _ids(item)
-        lines = [{"claim": id, "result": results[id]} for id in _ids(item) if id in chosen]
         with Path(file).open("a", encoding="utf-8") as out:
-            out.writelines(f"{json.dumps(line)}\n" for line in lines)
+            out.writelines(
+                f"{json.dumps([id, results[id]])}\n" for id in _ids(item) if id in chosen
+            )
     return report
 
 

@@ -1,63 +1,21 @@
-"""The results of the claims: a line for each, and the matrix of several columns as Markdown."""
+"""The results of the claims, of several columns, as Markdown."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from string import ascii_lowercase
 
 from tests.claims.claims import Claim
 from tests.claims.columns import Column, Result
 
-Found = Mapping[Column, Mapping[str, Result]]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One claim; the results are in the order of the columns."""
-
-    claim: Claim
-    results: tuple[Result, ...]
-
-    @property
-    def same(self) -> bool:
-        """Whether every column that decides the claim has observed the same."""
-        return len(self.letters) <= 1
-
-    @property
-    def letters(self) -> dict[str, str]:
-        """A letter for each thing that was observed somewhere."""
-        different = dict.fromkeys(str(result) for result in self.results if result.decided)
-        return dict(zip(different, ascii_lowercase, strict=False))
-
-    def cells(self) -> list[str]:
-        """The outcomes; where they differ, with the letter of what was observed."""
-        letters = {} if self.same else self.letters
-        return [f"{r.outcome} {letters.get(str(r), '')}".rstrip() for r in self.results]
-
-    def notes(self) -> Iterator[str]:
-        """What its letters stand for."""
-        yield f"- `{self.claim.id}`: {self.claim.says}"
-        for words, letter in self.letters.items():
-            yield f"  - *{letter}* {one_line(words)}"
-
-
-def rows(claims: Sequence[Claim], found: Found) -> list[Row]:
-    """The matrix, in the order of the claims and of the columns."""
-    return [Row(claim, tuple(results[claim.id] for results in found.values())) for claim in claims]
+Found = dict[Column, dict[str, Result]]
 
 
 def is_unexpected(claim: Claim, result: Result) -> bool:
     """Whether this is not as recorded; that something cannot be tested here is not news."""
     return result.outcome != "not tested" and not claim.as_recorded(*result[:2])
-
-
-def result_line(claim: Claim, result: Result) -> str:
-    """One line for a terminal; ✗ marks a claim that is not as recorded."""
-    words = result.outcome if result.outcome == "holds" else one_line(str(result))
-    return f"{'✗' if is_unexpected(claim, result) else ' '} {claim.id:42} {words}"
 
 
 def summary(claims: Iterable[Claim], results: Mapping[str, Result]) -> str:
@@ -71,57 +29,79 @@ def summary(claims: Iterable[Claim], results: Mapping[str, Result]) -> str:
     return f"{total} claim{'s' * (total != 1)}: {said}"
 
 
-def overview(columns: Sequence[Column], all_rows: Sequence[Row]) -> str:
-    """The rows that differ between the columns, how many do not, and what was not tested."""
-    different = [row for row in all_rows if not row.same]
-    first: dict[str, Result] = {}
-    for row in all_rows:
-        first[row.claim.id] = next((r for r in row.results if r.decided), row.results[0])
-    same = summary([row.claim for row in all_rows if row.same], first)
-    parts = [f"The same in every column: {same}."]
-    if different:
-        head = ["claim", *(column.heading for column in columns)]
-        parts.append(_table(head, [[f"`{row.claim.id}`", *row.cells()] for row in different]))
-        parts.append("\n".join(note for row in different for note in row.notes()))
+def letters(claim: Claim, found: Found) -> dict[str, str]:
+    """A letter for each thing that was observed of a claim; none if all that decide it agree."""
+    results = [results[claim.id] for results in found.values()]
+    different = list(dict.fromkeys(str(result) for result in results if result.decided))
+    return dict(zip(different, ascii_lowercase, strict=False)) if len(different) > 1 else {}
+
+
+def overview(claims: Sequence[Claim], found: Found) -> str:
+    """The claims that differ between the columns, how many do not, and what was not tested."""
+    different = {claim: letters(claim, found) for claim in claims}
+    same = [claim for claim in claims if not different[claim]]
+    decided = {
+        id: result
+        for results in [found[Column()], *found.values()]
+        for id, result in results.items()
+        if result.decided
+    }
+    parts = [f"The same in every column: {summary(same, {**found[Column()], **decided})}."]
+    if len(same) < len(claims):
+        body = [[f"`{c.id}`", *_cells(c, found)] for c in claims if different[c]]
+        parts.append(_table(["claim", *_headings(found)], body))
+        notes = []
+        for claim in claims:
+            if different[claim]:
+                notes.append(f"- `{claim.id}`: {claim.says}")
+            notes += [f"  - *{letter}* {one_line(w)}" for w, letter in different[claim].items()]
+        parts.append("\n".join(notes))
     untested: dict[str, list[str]] = {}
-    for row in all_rows:
-        for column, result in zip(columns, row.results, strict=True):
-            if not result.decided:
-                untested.setdefault(f"{column}: {one_line(str(result))}", []).append(row.claim.id)
+    for claim in claims:
+        for column, results in found.items():
+            if not (result := results[claim.id]).decided:
+                untested.setdefault(f"{column}: {one_line(str(result))}", []).append(claim.id)
     parts += [f"With {reason} ({', '.join(ids)})." for reason, ids in untested.items()]
     return "\n\n".join(parts)
 
 
-def as_markdown(columns: Sequence[Column], all_rows: Sequence[Row], command: str) -> str:
+def as_markdown(claims: Sequence[Claim], found: Found, command: str) -> str:
     """A page with the whole matrix, and the date and the command that made it."""
     parts = [
         "# Which statement is true in which version",
         f"Made on {date.today().isoformat()} by `{command}`; do not edit it.",
         "A column names what is not the pinned version. A letter stands for what exactly was "
         "observed.",
-        overview(columns, all_rows),
+        overview(claims, found),
         "## Every claim",
         "In the order of the texts, with what was observed with the pinned versions.",
     ]
-    pinned = next(number for number, column in enumerate(columns) if column.pinned)
-    head = ["claim", *(column.heading for column in columns), "what was observed", "lesson"]
-    for text in dict.fromkeys(row.claim.text for row in all_rows):
+    for text in dict.fromkeys(claim.text for claim in claims):
         body = [
             [
-                f"{row.claim.says} `{row.claim.id}`",
-                *row.cells(),
-                one_line(row.results[pinned].observed) + _not_counted(row.claim),
-                _lesson(row.claim),
+                f"{claim.says} `{claim.id}`",
+                *_cells(claim, found),
+                one_line(found[Column()][claim.id].observed)
+                + f" (not counted: {claim.not_counted})" * bool(claim.not_counted),
+                _lesson(claim),
             ]
-            for row in all_rows
-            if row.claim.text == text
+            for claim in claims
+            if claim.text == text
         ]
+        head = ["claim", *_headings(found), "what was observed", "lesson"]
         parts += [f"### {text}", _table(head, body)]
     return "\n\n".join(parts) + "\n"
 
 
-def _not_counted(claim: Claim) -> str:
-    return f" (not counted: {claim.not_counted})" if claim.not_counted else ""
+def _headings(found: Found) -> list[str]:
+    return [column.heading for column in found]
+
+
+def _cells(claim: Claim, found: Found) -> list[str]:
+    """The outcomes; where they differ, with the letter of what was observed."""
+    of = letters(claim, found)
+    results = [results[claim.id] for results in found.values()]
+    return [f"{result.outcome} {of.get(str(result), '')}".rstrip() for result in results]
 
 
 def _lesson(claim: Claim) -> str:

@@ -38,23 +38,19 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--only", nargs="+", metavar="ID", default=[], help="test these claims only")
-    add("--list", action="store_true", help="print the claims, and run nothing")
     versions = {"type": _versions, "default": [], "metavar": "VERSION,…"}
     add("--restate", **versions, help="servers, each with the SDK that is pinned here")
     add("--sdk", **versions, help="releases of restate-sdk, each with the server pinned here")
     add("--vqueues", action="store_true", help="the pinned server with its experimental vqueues")
     add("--markdown", metavar="FILE", help="write the matrix to this file, or with - to stdout")
     chosen = parser.parse_args(arguments)
-    several = chosen.restate or chosen.sdk or chosen.vqueues
-    if chosen.markdown and not several:
+    if chosen.markdown and not (chosen.restate or chosen.sdk or chosen.vqueues):
         parser.error("--markdown writes a matrix: add --restate, --sdk or --vqueues")
-    if chosen.list and several:
-        parser.error("--list runs nothing: leave out --restate, --sdk and --vqueues")
     return chosen
 
 
 def _versions(text: str) -> list[str]:
-    versions = list(dict.fromkeys(text.split(",")))
+    versions = text.split(",")
     for version in versions:
         if not re.fullmatch(r"\d+\.\d+\.\d+([-.]?[a-z0-9.]+)?", version, re.ASCII):
             raise argparse.ArgumentTypeError(f"{version!r} is not a version such as 1.7.12")

@@ -117,81 +117,68 @@ def test_await_points(lab: Lab, observed: Observed) -> None:
     observed("cancelled-error-in-the-task", error == "CancelledError", words)
 
 
-def resting(name: str) -> Service:
-    """A service that sleeps for an hour, and is retried for as long as its code is away."""
-    service = Service(name, invocation_retry_policy=retries(100_000, seconds=0.03))
+@pytest.mark.claims(
+    "cancel-goes-to-the-runtime",
+    "cancel-needs-reachable-deployment",
+    "cancel-signal-is-durable",
+    "ctx-cancel-is-durable",
+    "kill-when-unreachable",
+)
+def test_deployment_away(tmp_path: Path, lab: Lab, observed: Observed) -> None:
+    """The code of three invocations is away when one is killed, and two are cancelled: one of them
+    by another handler. Then the server crashes, and comes back before their code does.
+    """
+    away = Service("ClaimAway", invocation_retry_policy=retries(100_000, seconds=0.03))
+    canceller = Service("ClaimCanceller")
 
-    @service.handler()
+    @away.handler()
     async def work(ctx: Context) -> None:
         await ctx.sleep(HOUR)
-
-    return service
-
-
-@pytest.mark.claims(
-    "cancel-needs-reachable-deployment", "kill-when-unreachable", "cancel-goes-to-the-runtime"
-)
-def test_deployment_away(lab: Lab, observed: Observed) -> None:
-    away = resting("ClaimAway")
-    with lab.serving(away) as deployment:
-        cancelled, killed = (lab.ingress.send("ClaimAway", "work") for _ in range(2))
-        for id in (cancelled, killed):
-            wait_until(lambda id=id: len(lab.entries(id)) > 1, what="the handler to be at work")
-        deployment.stop()
-        for id in (cancelled, killed):
-            lab.wait(id, *BACKING_OFF)
-        lab.admin.kill(killed)
-        lab.over_within(5.0, killed)
-        without = lab.outcome(killed)
-        observed(
-            "kill-when-unreachable",
-            without == KILLED,
-            f"killed with the deployment away: {without}",
-        )
-        lab.admin.cancel(cancelled)
-        before = lab.row(cancelled).get("retry_count", 0)
-        wait_until(
-            lambda: lab.over(cancelled) or lab.row(cancelled).get("retry_count", 0) >= before + 3,
-            what="three attempts more, or the end",
-        )
-        without = lab.outcome(cancelled) if lab.over(cancelled) else "not over"
-        signals = lab.cancels(cancelled)
-        words = f"the server takes it, deployment or not: {signals} signal in the journal"
-        observed("cancel-goes-to-the-runtime", signals == 1, words)
-        with serve_here(away, port=deployment.port):
-            lab.over_within(10.0, cancelled)
-            again = lab.outcome(cancelled)
-    observed(
-        "cancel-needs-reachable-deployment",
-        (without, again) == ("not over", CANCELLED),
-        f"{without} after three attempts with the deployment away; once it is back: {again}",
-    )
-
-
-@pytest.mark.claims("cancel-signal-is-durable", "ctx-cancel-is-durable")
-def test_server_crash(tmp_path: Path, lab: Lab, observed: Observed) -> None:
-    """The server is killed once it has the cancels, and the code is not there to be told."""
-    away, canceller = resting("ClaimAway"), Service("ClaimCanceller")
 
     @canceller.handler()
     async def cancel(ctx: Context, id: str) -> None:
         ctx.cancel_invocation(id)
 
     with Lab.started(tmp_path, lab.version) as own, own.serving(canceller), own.serving(away) as at:
-        ids = [own.ingress.send("ClaimAway", "work") for _ in range(2)]
+        ids = [own.ingress.send("ClaimAway", "work") for _ in range(3)]
         for id in ids:
             wait_until(lambda id=id: len(own.entries(id)) > 1, what="the handler to be at work")
         at.stop()
-        own.admin.cancel(ids[0])
-        by = own.ingress.send("ClaimCanceller", "cancel", ids[1])
+        for id in ids:
+            own.wait(id, *BACKING_OFF)
+        *cancelled, killed = ids
+        own.admin.kill(killed)
+        own.over_within(5.0, killed)
+        kill_ends = own.outcome(killed)
+        own.admin.cancel(cancelled[0])
+        by = own.ingress.send("ClaimCanceller", "cancel", cancelled[1])
         own.wait(by, "completed")
         sent = own.entries(by).count("Command: SendSignal")
-        wait_until(lambda: all(map(own.cancels, ids)), what="the signals to be in the journals")
+        before = own.row(ids[0]).get("retry_count", 0)
+        wait_until(
+            lambda: own.over(ids[0]) or own.row(ids[0]).get("retry_count", 0) >= before + 3,
+            what="three attempts more, or the end",
+        )
+        without = own.outcome(ids[0]) if own.over(ids[0]) else "not over"
+        taken = own.cancels(ids[0])
+        wait_until(lambda: all(map(own.cancels, cancelled)), what="the signals in the journals")
         own.crash()
-        signals = [own.cancels(id) for id in ids]
+        signals = [own.cancels(id) for id in cancelled]
         with serve_here(away, port=at.port):
-            own.over_within(20.0, *ids)
-        ends = [own.outcome(id) for id in ids]
+            own.over_within(20.0, *cancelled)
+        ends = [own.outcome(id) for id in cancelled]
+    observed(
+        "kill-when-unreachable",
+        kill_ends == KILLED,
+        f"killed with the deployment away: {kill_ends}",
+    )
+    words = f"the server takes it, deployment or not: {taken} signal in the journal"
+    observed("cancel-goes-to-the-runtime", taken == 1, words)
+    observed(
+        "cancel-needs-reachable-deployment",
+        (without, ends[0]) == ("not over", CANCELLED),
+        f"{without} after three attempts with the deployment away; once it is back: {ends[0]}",
+    )
     words = f"after a crash of the server: {signals[0]} signal in the journal; in the end {ends[0]}"
     observed("cancel-signal-is-durable", (signals[0], ends[0]) == (1, CANCELLED), words)
     observed(

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.claims.claims import FILE, Claim, ClaimsError, load_claims
-from tests.claims.columns import Column, Result, columns
-from tests.claims.matrix import as_markdown, is_unexpected, rows, summary
+from tests.claims.claims import Claim, load_claims
+from tests.claims.columns import REPORT, Column, Result, columns
+from tests.claims.matrix import as_markdown, is_unexpected, summary
 from workbench.restate import VERSION
-from workbench.state_dir import REPOSITORY
+from workbench.state_dir import REPOSITORY, WorkbenchError
 
 HERE = Path(__file__).parent
 CLAIMS = load_claims()
@@ -33,6 +33,7 @@ GOOD = {
     "lesson": "04_kill: ## 4 · One-way and delayed calls",
     "shown": "✓",
 }
+ENTRY = "\n".join(["[[claim]]", *(f"{name} = {json.dumps(v)}" for name, v in GOOD.items())])
 CLAIM = Claim(**GOOD)
 OLD, NOW = Column(server="1.6.2"), Column()
 AS_RECORDED = Result("differs", "it was seen")
@@ -94,41 +95,29 @@ def test_the_matrix_has_every_claim_as_recorded() -> None:
     assert missing == [], "run the command that matrix.md names"
 
 
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=lambda c: c.id)
+def test_an_entry_is_whole(claim: Claim) -> None:
+    assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", claim.id)
+    assert claim.text in ("interrupt-and-regenerate", "managing-invocations")
+    assert claim.verdict in ("holds", "differs")
+    assert all((claim.section, claim.says, claim.observed)), "something is empty"
+    assert bool(claim.lesson) == bool(claim.shown), "lesson and shown go together"
+    assert bool(claim.lesson) != bool(claim.no_lesson), "either a lesson, or why there is none"
+
+
 @pytest.mark.parametrize(
-    ("change", "fault"),
+    ("second", "fault"),
     [
-        ({"observed": ""}, "observed is missing."),
-        ({"verdict": "maybe"}, "the verdict is holds or differs, not 'maybe'."),
-        ({"text": "another"}, "the text is one of interrupt-and-regenerate, "),
-        ({"id": "Nonsense"}, "the id 'Nonsense' is not lower-case words"),
-        ({"id": "first-claim"}, "there is another claim 'first-claim'."),
-        ({"lesson": "", "shown": ""}, "give either lesson, or the reason"),
-        ({"no_lesson": "none"}, "give either lesson, or the reason"),
-        ({"shown": ""}, "lesson and shown go together"),
-        ({"colour": "red"}, "unknown entry colour = 'red'."),
+        ("[[claim]", "1: "),
+        ("[[claim]]\nid = 1\ncolour = 2", "10: got an unexpected keyword argument 'colour'"),
+        ("[[claim]]\nid = 'b-claim'", "10: missing 5 required positional arguments: 'text', "),
+        (ENTRY, "10: there is another claim 'a-claim'"),
     ],
 )
-def test_a_fault_is_named_with_its_place(
-    tmp_path: Path, change: dict[str, str], fault: str
-) -> None:
+def test_a_fault_is_named_with_its_place(tmp_path: Path, second: str, fault: str) -> None:
     file = tmp_path / "claims.toml"
-    entries = (GOOD | {"id": "first-claim"}, GOOD | change)
-    file.write_text(
-        "\n".join(
-            "\n".join(["[[claim]]", *(f"{k} = {json.dumps(v)}" for k, v in entry.items())])
-            for entry in entries
-        )
-    )
-    with pytest.raises(ClaimsError) as error:
-        load_claims(file)
-    assert str(error.value).startswith("tests/claims/claims.toml:10: ")
-    assert fault in str(error.value)
-
-
-def test_what_is_not_toml_is_said(tmp_path: Path) -> None:
-    file = tmp_path / "claims.toml"
-    file.write_text("[[claim]\n")
-    with pytest.raises(ClaimsError, match=r"^claims\.toml is not TOML: "):
+    file.write_text(f"{ENTRY}\n{second}\n")
+    with pytest.raises(WorkbenchError, match=f"^tests/claims/claims.toml:{fault}"):
         load_claims(file)
 
 
@@ -148,9 +137,8 @@ def test_what_is_unexpected(result: Result, unexpected: bool) -> None:
 
 
 def test_the_columns_hold_the_pinned_versions_once() -> None:
-    found = columns(["1.7.2", VERSION, "1.6.2"], [], vqueues=True)
-    assert [c.server for c in found] == ["1.6.2", "1.7.2", VERSION, VERSION]
-    assert [c.pinned for c in found] == [False, False, True, False]
+    found = columns(["1.6.2", VERSION, "1.6.2"], ["1.2.0"], vqueues=True)
+    assert found == [OLD, Column(sdk="1.2.0"), NOW, Column(vqueues=True)]
     assert columns([], []) == [NOW]
 
 
@@ -171,8 +159,8 @@ def test_the_summary_counts_but_what_is_not_counted() -> None:
     ],
 )
 def test_the_matrix_shows_what_differs(old: Result, cell: str) -> None:
-    matrix = rows([CLAIM], {OLD: {CLAIM.id: old}, NOW: {CLAIM.id: AS_RECORDED}})
-    text = as_markdown([OLD, NOW], matrix, "./scripts/claims --restate 1.6.2")
+    found = {OLD: {CLAIM.id: old}, NOW: {CLAIM.id: AS_RECORDED}}
+    text = as_markdown([CLAIM], found, "./scripts/claims --restate 1.6.2")
     assert "by `./scripts/claims --restate 1.6.2`" in text
     assert (f"| `a-claim` | {cell} |" in text) == (" b" in cell)
     assert f"| It is so. `a-claim` | {cell} | it was seen | [04](../../notebooks/04_kill" in text
@@ -180,37 +168,43 @@ def test_the_matrix_shows_what_differs(old: Result, cell: str) -> None:
     assert ("(a-claim)." in text) == (not old.decided)
 
 
-def test_a_wrong_entry_fails_with_its_place(tmp_path: Path) -> None:
-    """The file of claims says the contrary of what a real server does."""
-    id = "invocation-id-starts-with-inv"
-    wrong = tmp_path / FILE.name
-    before, entry = FILE.read_text().split(f'id = "{id}"')
-    entry = entry.replace('verdict = "holds"', 'verdict = "differs"', 1)
-    wrong.write_text(f'{before}id = "{id}"{entry}')
-    start = (
-        "import pathlib, runpy, sys; import tests.claims.claims as claims;"
-        f"claims.load_claims.__defaults__ = (pathlib.Path({str(wrong)!r}),);"
-        "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+def test_a_probe_that_does_not_observe_what_is_recorded_fails(tmp_path: Path) -> None:
+    bodies = {
+        "invocation-id-is-unique": "observed(ID, False, 'they are not')",
+        "invocation-id-starts-with-inv": "observed(ID, True, 'they do')",
+        "id-in-cli": "pass",
+        "id-in-server-logs": "observed('another', True, 'so')",
+        "id-in-sdk-logs": "raise ValueError('a bug')",
+    }
+    probes, report = tmp_path / "test_probes.py", tmp_path / "report"
+    probes.write_text(
+        "import pytest\n"
+        + "".join(
+            f"@pytest.mark.claims({id!r})\n"
+            f"def test_{number}(observed):\n    ID = {id!r}\n    {body}\n"
+            for number, (id, body) in enumerate(bodies.items())
+        )
     )
     answer = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            start,
-            "-p",
-            "no:cacheprovider",
-            str(HERE / "test_ids.py"),
-            "-k",
-            "test_ids",
-        ],
-        env={**os.environ, "CLAIMS_ONLY": id, "PYTHONPATH": str(REPOSITORY)},
+        [sys.executable, "-m", "pytest", "-p", "tests.claims.conftest", probes],
+        env={
+            **os.environ,
+            REPORT: str(report),
+            "PYTHONPATH": str(REPOSITORY),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
         timeout=50,
     )
-    assert answer.returncode == 1, answer.stdout + answer.stderr
-    assert f"Claim {id} is not as recorded." in answer.stdout
-    assert f"place:    {CLAIMS[id].place}" in answer.stdout
-    assert "expected: differs: IDs begin with inv_" in answer.stdout
-    assert "observed: holds: IDs begin with inv_" in answer.stdout
+    said = answer.stdout
+    assert (answer.returncode, "5 failed" in said) == (1, True), said + answer.stderr
+    unique, prefix = CLAIMS["invocation-id-is-unique"], CLAIMS["invocation-id-starts-with-inv"]
+    assert unique.complaint("differs", "they are not") in said
+    assert prefix.complaint("holds", "they do") in said
+    assert "id-in-cli was not decided" in said
+    assert "the test's marker does not name another" in said
+    assert "ValueError: a bug" in said
+    found = [(id, result[0]) for id, result in map(json.loads, report.read_text().splitlines())]
+    assert found == list(zip(bodies, ["differs", "holds", *["error"] * 3], strict=True))

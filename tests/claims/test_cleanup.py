@@ -51,55 +51,13 @@ class Cleaner:
         return entries[entries.index("Notification: Signal") + 1 :]
 
 
-@pytest.mark.claims("cleanup-always-runs", "cancel-allows-proper-cleanup")
-def test_second_cancel(lab: Lab, observed: Observed) -> None:
-    ends = []
-    for cancels in (1, 2):
-        cleaner = Cleaner()
-        with lab.serving(cleaner.service):
-            id = cleaner.cancelled(lab)
-            if cancels == 2 and not lab.over(id):
-                lab.admin.cancel(id)
-                lab.over_within(3.0, id)
-            cleaner.finish(lab, id)
-        ends.append(cleaner.notes[-1])
-        if cancels == 1:
-            noted = [note for note in cleaner.notes if note.startswith("cleanup")]
-            words = f"{', '.join(noted) or 'its first step is cut'}; then the invocation ends"
-            observed("cancel-allows-proper-cleanup", ends == ["cleanup is over"], words)
-    observed(
-        "cleanup-always-runs",
-        ends == ["cleanup is over"] * 2,
-        f"after one cancel, {ends[0]}; a second one comes, and no more than: {ends[1]}",
-    )
-
-
-@pytest.mark.claims("terminal-error-gives-chance-to-clean-up", "try-catch-runs-durable-cleanup")
-def test_durable_cleanup(lab: Lab, observed: Observed) -> None:
-    """The code goes away in the middle of the cleanup, and comes back."""
-    cleaner = Cleaner()
-    with lab.serving(cleaner.service) as deployment:
-        id = cleaner.cancelled(lab)
-        deployment.stop()
-        with serve_here(cleaner.service, port=deployment.port):
-            entries = cleaner.finish(lab, id)
-        outcome = lab.outcome(id)
-    first, over = cleaner.notes.count("first"), "cleanup is over" in cleaner.notes
-    steps = ["Command: Run", "Notification: Run"]
-    observed(
-        "terminal-error-gives-chance-to-clean-up",
-        entries == [*steps, *steps, "Command: Output"],
-        f"in the journal after the signal: {', '.join(entries)}",
-    )
-    observed(
-        "try-catch-runs-durable-cleanup",
-        first == 1 and over and outcome == "[409] cancelled",
-        f"the code crashes in the cleanup's second step: its first one ran {first} time, "
-        f"{'it came to its end' if over else 'it did not come to its end'}, then {outcome}",
-    )
-
-
-def account() -> VirtualObject:
+@pytest.mark.claims(
+    "cancel-frees-held-resources",
+    "cancel-cooperates-to-roll-back",
+    "rollback-needs-compensation-logic",
+)
+def test_roll_back(lab: Lab, observed: Observed) -> None:
+    """The holder of an object's key is cancelled, while another call waits for the key."""
     account = VirtualObject("ClaimAccount")
 
     @account.handler()
@@ -116,45 +74,41 @@ def account() -> VirtualObject:
     async def balance(ctx: ObjectContext) -> str:
         return "free"
 
-    return account
-
-
-@pytest.mark.claims("cancel-frees-held-resources")
-def test_resources(lab: Lab, observed: Observed) -> None:
-    key = new_key("account")
-    with lab.serving(account()):
-        holder = lab.ingress.send("ClaimAccount", "reserve", True, key=key)
-        lab.wait(holder, "running")
-        waiting = lab.ingress.send("ClaimAccount", "balance", key=key)
-        before = lab.wait(waiting, "pending")
-        lab.admin.cancel(holder)
-        lab.over_within(5.0, waiting)
-        after = lab.outcome(waiting)
-    words = f"the next call of the object's key: {before} before the cancel, {after} after it"
-    observed("cancel-frees-held-resources", after == "success", words)
-
-
-@pytest.mark.claims("cancel-cooperates-to-roll-back", "rollback-needs-compensation-logic")
-def test_roll_back(lab: Lab, observed: Observed) -> None:
-    left = {}
-    with lab.serving(account()):
+    left, queued = {}, []
+    with lab.serving(account):
         for compensates in (True, False):
             key = new_key("account")
-            id = lab.ingress.send("ClaimAccount", "reserve", compensates, key=key)
+            holder = lab.ingress.send("ClaimAccount", "reserve", compensates, key=key)
             wait_until(lambda key=key: lab.state("ClaimAccount", key), what="the reservation")
-            lab.admin.cancel(id)
-            lab.wait(id, "completed")
+            waiting = lab.ingress.send("ClaimAccount", "balance", key=key)
+            before = lab.wait(waiting, "pending")
+            lab.admin.cancel(holder)
+            lab.wait(holder, "completed")
+            lab.over_within(5.0, waiting)
+            queued.append((before, lab.outcome(waiting)))
             state = lab.state("ClaimAccount", key)
             left[compensates] = ", ".join(f"{k} is {v}" for k, v in state.items()) or "nothing"
+    before, after = queued[0]
+    words = f"the next call of the object's key: {before} before the cancel, {after} after it"
+    observed("cancel-frees-held-resources", after == "success", words)
     words = f"left in the state of a handler that compensates: {left[True]}"
     observed("cancel-cooperates-to-roll-back", left[True] == "nothing", words)
     words = f"left in the state of a handler that does not: {left[False]}"
     observed("rollback-needs-compensation-logic", left[False] != "nothing", words)
 
 
-@pytest.mark.claims("attach-blocks-until-cleanup", "attach-raises-terminal-error")
-def test_attach(lab: Lab, observed: Observed) -> None:
-    """A handler attaches to a cancelled invocation, whose cleanup is held for a while."""
+@pytest.mark.claims(
+    "attach-blocks-until-cleanup",
+    "attach-raises-terminal-error",
+    "cancel-allows-proper-cleanup",
+    "terminal-error-gives-chance-to-clean-up",
+    "try-catch-runs-durable-cleanup",
+    "cleanup-always-runs",
+)
+def test_cleanup(lab: Lab, observed: Observed) -> None:
+    """A handler attaches to a cancelled invocation, whose code goes away in the middle of its
+    cleanup, and comes back. Another one is cancelled a second time in its cleanup.
+    """
     cleaner, waiter = Cleaner(), Service("ClaimWaiter")
 
     @waiter.handler()
@@ -165,15 +119,18 @@ def test_attach(lab: Lab, observed: Observed) -> None:
         except TerminalError as error:
             cleaner.notes.append(f"attach raises TerminalError {error.status_code} {error.message}")
 
-    with lab.serving(cleaner.service, waiter):
+    with lab.serving(waiter), lab.serving(cleaner.service) as deployment:
         id = cleaner.cancelled(lab)
         by = lab.ingress.send("ClaimWaiter", "attach", id)
         lab.wait(by, "running", "suspended", "completed")
         blocked = not lab.over_within(SOON, by)
-        cleaner.finish(lab, id)
-        lab.wait(by, "completed")
-    raised = cleaner.notes[-1]
-    order = [note.split(" raises")[0] for note in cleaner.notes[-2:]]
+        deployment.stop()
+        with serve_here(cleaner.service, port=deployment.port):
+            entries = cleaner.finish(lab, id)
+            lab.wait(by, "completed")
+        outcome = lab.outcome(id)
+    *_, last, raised = cleaner.notes
+    order = [last, raised.split(" raises")[0]]
     observed(
         "attach-blocks-until-cleanup",
         blocked and order == ["cleanup is over", "attach"],
@@ -181,3 +138,32 @@ def test_attach(lab: Lab, observed: Observed) -> None:
         f"{', '.join(order)}",
     )
     observed("attach-raises-terminal-error", raised.startswith("attach raises Terminal"), raised)
+    noted = dict.fromkeys(note for note in cleaner.notes if note.startswith("cleanup"))
+    words = f"{', '.join(noted) or 'its first step is cut'}; then the invocation ends"
+    observed("cancel-allows-proper-cleanup", last == "cleanup is over", words)
+    steps = ["Command: Run", "Notification: Run"]
+    observed(
+        "terminal-error-gives-chance-to-clean-up",
+        entries == [*steps, *steps, "Command: Output"],
+        f"in the journal after the signal: {', '.join(entries)}",
+    )
+    first, over = cleaner.notes.count("first"), "cleanup is over" in noted
+    observed(
+        "try-catch-runs-durable-cleanup",
+        first == 1 and over and outcome == "[409] cancelled",
+        f"the code crashes in the cleanup's second step: its first one ran {first} time, "
+        f"{'it came to its end' if over else 'it did not come to its end'}, then {outcome}",
+    )
+
+    twice = Cleaner()
+    with lab.serving(twice.service):
+        id = twice.cancelled(lab)
+        if not lab.over(id):
+            lab.admin.cancel(id)
+            lab.over_within(3.0, id)
+        twice.finish(lab, id)
+    observed(
+        "cleanup-always-runs",
+        last == twice.notes[-1] == "cleanup is over",
+        f"after one cancel, {last}; a second one comes, and no more than: {twice.notes[-1]}",
+    )

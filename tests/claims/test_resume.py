@@ -141,8 +141,15 @@ def test_manual(lab: Lab, release: Release, observed: Observed) -> None:
     )
 
 
-@pytest.mark.claims("resume-on-the-deployment-where-it-started")
-def test_same_deployment(lab: Lab, release: Release, observed: Observed) -> None:
+@pytest.mark.claims(
+    "resume-on-the-deployment-where-it-started",
+    "resume-on-another-deployment",
+    "another-flow-is-a-non-determinism-error",
+)
+def test_deployments(lab: Lab, release: Release, observed: Observed) -> None:
+    """A stuck invocation is resumed where it is, where the code takes another path, and at last
+    where the bug is fixed.
+    """
     with release.deployed(release.broken) as old:
         id = release.stuck()
         with release.deployed(release.another_flow) as other:
@@ -152,46 +159,33 @@ def test_same_deployment(lab: Lab, release: Release, observed: Observed) -> None
             first = names[release.pinned(id)]
             lab.admin.resume(id, deployment=other)
             lab.wait_pause(id, 3)
+            rows = lab.admin.query(
+                f"SELECT event_json FROM sys_journal_events WHERE id = '{id}' "
+                "AND event_type = 'Paused' AND event_json LIKE '%RT0016%'"
+            )
+            stands = lab.outcome(id)
             lab.admin.resume(id)
             lab.wait_pause(id, 4)
             second = names[release.pinned(id)]
-            lab.admin.kill(id)
+            with release.deployed(release.fixed) as new:
+                lab.admin.resume(id, deployment=new)
+                lab.over_within(5.0, id)
+                moved = release.pinned(id) == new
+                outcome = lab.outcome(id)
     observed(
         "resume-on-the-deployment-where-it-started",
         first == second == "where it started",
         f"with a newer deployment beside it, it is resumed {first}; once it was moved by a resume, "
         f"the next one finds it {second}",
     )
-
-
-@pytest.mark.claims("resume-on-another-deployment", "another-flow-is-a-non-determinism-error")
-def test_other_deployment(lab: Lab, release: Release, observed: Observed) -> None:
-    with release.deployed(release.broken):
-        id, strays = release.stuck(), release.stuck()
-        built = release.notes.count("build")
-        with release.deployed(release.fixed) as new:
-            lab.admin.resume(id, deployment=new)
-            lab.over_within(5.0, id)
-            moved = release.pinned(id) == new
-            outcome = lab.outcome(id)
-            with release.deployed(release.another_flow) as other:
-                lab.admin.resume(strays, deployment=other)
-                lab.wait_pause(strays, 2)
-                rows = lab.admin.query(
-                    f"SELECT event_json FROM sys_journal_events WHERE id = '{strays}' "
-                    "AND event_type = 'Paused' AND event_json LIKE '%RT0016%'"
-                )
-                stands = lab.outcome(strays)
-                lab.admin.kill(strays)
-    again = release.notes.count("build") - built
-    observed(
-        "resume-on-another-deployment",
-        moved and outcome == "success",
-        f"resumed on {'the other' if moved else 'the same'} deployment: {outcome}, and its step "
-        f"ran {1 + again} time",
-    )
     observed(
         "another-flow-is-a-non-determinism-error",
         bool(rows),
         f"{stands}, {'with' if rows else 'without'} RT0016 (journal mismatch)",
+    )
+    observed(
+        "resume-on-another-deployment",
+        moved and outcome == "success",
+        f"resumed on {'the other' if moved else 'the same'} deployment: {outcome}, and its step "
+        f"ran {release.notes.count('build')} time",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -18,43 +18,41 @@ LEVELS = ("root", "middle", "leaf")
 
 
 class Tree:
-    """Root calls middle, and middle calls leaf; the undo of those two is held by a gate each."""
+    """Root calls middle, and middle calls leaf, which leaves something in the state of its object.
+
+    The undo of middle and leaf is held by a gate each.
+    """
 
     def __init__(self) -> None:
-        self.notes = Notes()
+        self.notes, self.key = Notes(), new_key("tree")
         self.undo = {level: Gate() for level in LEVELS}
         self.undo["root"].open()
-        self.service = Service("ClaimTree")
+        self.service, self.ledger = Service("ClaimTree"), VirtualObject("ClaimLedger")
 
-        async def compensate(ctx: Context, level: str) -> None:
-            self.notes.append(f"{level} told")
-            await ctx.run_typed(f"undo {level}", self.undo[level].passed)
-            self.notes.append(f"{level} undone")
+        async def compensating(
+            ctx: Context | ObjectContext, level: str, work: Awaitable[None]
+        ) -> None:
+            try:
+                await work
+            except TerminalError:
+                self.notes.append(f"{level} told")
+                await ctx.run_typed(f"undo {level}", self.undo[level].passed)
+                self.notes.append(f"{level} undone")
+                raise
 
         @self.service.handler()
         async def root(ctx: Context) -> None:
-            try:
-                await ctx.service_call(middle, None)
-            except TerminalError:
-                await compensate(ctx, "root")
-                raise
+            await compensating(ctx, "root", ctx.service_call(middle, None))
 
         @self.service.handler()
         async def middle(ctx: Context) -> None:
-            try:
-                await ctx.service_call(leaf, None)
-            except TerminalError:
-                await compensate(ctx, "middle")
-                raise
+            await compensating(ctx, "middle", ctx.object_call(leaf, self.key, None))
 
-        @self.service.handler()
-        async def leaf(ctx: Context) -> None:
+        @self.ledger.handler()
+        async def leaf(ctx: ObjectContext) -> None:
+            ctx.set("booked", "half")
             self.notes.append("at work")
-            try:
-                await ctx.sleep(HOUR)
-            except TerminalError:
-                await compensate(ctx, "leaf")
-                raise
+            await compensating(ctx, "leaf", ctx.sleep(HOUR))
 
         @self.service.handler()
         async def grandparent(ctx: Context) -> str:
@@ -63,7 +61,7 @@ class Tree:
         @self.service.handler()
         async def forgiving(ctx: Context) -> str:
             try:
-                await ctx.service_call(leaf, None)
+                await ctx.object_call(leaf, self.key, None)
             except TerminalError:
                 return "took another one"
             return "done"
@@ -92,7 +90,7 @@ class Tree:
 def test_cancelled_tree(lab: Lab, observed: Observed) -> None:
     """Each undo is held until the level above is over, or waits for it."""
     tree = Tree()
-    with lab.serving(tree.service):
+    with lab.serving(tree.service, tree.ledger):
         ids = tree.begin(lab)
         lab.admin.cancel(ids[0])
         tree.undo["leaf"].wait_reached()
@@ -136,7 +134,7 @@ def test_handled(lab: Lab, observed: Observed) -> None:
     for level in (2, 0):
         tree = Tree()
         tree.undo["leaf"].open()
-        with lab.serving(tree.service):
+        with lab.serving(tree.service, tree.ledger):
             ids = tree.begin(lab, "grandparent")
             lab.admin.cancel(ids[level])
             for id in ids:
@@ -216,40 +214,10 @@ def test_sent_calls(lab: Lab, observed: Observed) -> None:
     "kill-stops-the-tree-at-once", "kill-runs-no-compensation", "kill-may-leave-inconsistent-state"
 )
 def test_killed_tree(lab: Lab, observed: Observed) -> None:
-    notes, key = Notes(), new_key("kill")
-    service, ledger = Service("ClaimKillTree"), VirtualObject("ClaimLedger")
-
-    @service.handler()
-    async def root(ctx: Context) -> None:
-        try:
-            await ctx.service_call(middle, None)
-        except TerminalError:
-            await ctx.run_typed("undo root", notes.add("undone"))
-            raise
-
-    @service.handler()
-    async def middle(ctx: Context) -> None:
-        try:
-            await ctx.object_call(book, key=key, arg=None)
-        except TerminalError:
-            await ctx.run_typed("undo middle", notes.add("undone"))
-            raise
-
-    @ledger.handler()
-    async def book(ctx: ObjectContext) -> None:
-        ctx.set("booked", "half")
-        try:
-            await ctx.sleep(HOUR)
-        except TerminalError:
-            ctx.clear("booked")
-            notes.append("undone")
-            raise
-
-    with lab.serving(service, ledger):
-        ids = [lab.ingress.send("ClaimKillTree", "root")]
-        ids += lab.children(ids[0])
-        ids += lab.children(ids[1])
-        wait_until(lambda: lab.state("ClaimLedger", key), what="a state to be left behind")
+    tree = Tree()
+    with lab.serving(tree.service, tree.ledger):
+        ids = tree.begin(lab)
+        wait_until(lambda: lab.state("ClaimLedger", tree.key), what="a state to be left behind")
         before = [lab.entries(id) for id in ids]
         began = time.monotonic()
         lab.admin.kill(ids[0])
@@ -258,7 +226,8 @@ def test_killed_tree(lab: Lab, observed: Observed) -> None:
         ends = [lab.outcome(id) for id in ids]
         steps = sum(lab.entries(id).count("Command: Run") for id in ids)
         more = sum(len(lab.entries(id)) for id in ids) > sum(map(len, before))
-        state = lab.state("ClaimLedger", key)
+        state = lab.state("ClaimLedger", tree.key)
+    ran = sum(note.endswith(" told") for note in tree.notes)
     observed(
         "kill-stops-the-tree-at-once",
         at_once and not more and set(ends) == {KILLED},
@@ -267,9 +236,9 @@ def test_killed_tree(lab: Lab, observed: Observed) -> None:
         "journals",
     )
     words = (
-        f"of three compensations in `except TerminalError`, {len(notes)} ran; steps of them in the "
+        f"of three compensations in `except TerminalError`, {ran} ran; steps of them in the "
         f"journals: {steps}"
     )
-    observed("kill-runs-no-compensation", steps == len(notes) == 0, words)
+    observed("kill-runs-no-compensation", steps == ran == 0, words)
     left = ", ".join(f"{name} is {value}" for name, value in state.items()) or "nothing"
     observed("kill-may-leave-inconsistent-state", bool(state), f"left in the state: {left}")

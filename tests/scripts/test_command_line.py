@@ -46,8 +46,8 @@ def test_help(command: str) -> None:
         ("benchmark", "the following arguments are required: {load,long-session}"),
         ("benchmark load --sessions 1,,2", "'' is not a whole number from 1"),
         ("benchmark long-session --turns 50", "50 turns are too few to compare: it takes 100"),
-        ("claims --restate newest", "'newest' is no version, such as 1.7.12"),
-        ("claims --list --sdk 1.1.0", "--list runs nothing: it goes with neither"),
+        ("claims --restate newest", "'newest' is not a version such as 1.7.12"),
+        ("claims --markdown -", "--markdown writes a matrix: add --restate, --sdk or --vqueues"),
     ],
 )
 def test_what_it_does_not_know_is_refused(line: str, message: str) -> None:
