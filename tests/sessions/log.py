@@ -41,6 +41,12 @@ class Message:
         return self.answers[0] if self.answers else None
 
     @property
+    def body(self) -> dict[str, str]:
+        """What is sent to `message`."""
+        options = {"when_busy": self.when_busy, "expected_task_id": self.expected_task_id}
+        return {"content": self.content} | {k: v for k, v in options.items() if v is not None}
+
+    @property
     def interrupts(self) -> bool:
         """Whether it ends the turns that are open."""
         return self.when_busy in (None, "interrupt", "rollback")

@@ -13,15 +13,10 @@ from functools import cache
 from typing import Any
 
 from tests.sessions.log import Log
-from tests.sessions.snapshot import (
-    Server,
-    Snapshot,
-    paragraphs,
-    seconds,
-    take_snapshot,
-    turn_of,
-)
+from tests.sessions.oracle import wrong_with
+from tests.sessions.snapshot import Server, Snapshot, paragraphs, seconds, take_snapshot, turn_of
 from workbench import ModelRequest
+from workbench.clients import sql_text
 from workbench.scripted_model.answers import Message, answer_to
 
 # How many seconds after the end of a task its session may not know of that yet.
@@ -38,8 +33,8 @@ FileSet = frozenset[tuple[str, str]]
 
 
 @dataclass
-class Left:
-    """What a session has left.
+class AgentSnapshot(Snapshot):
+    """What is left of a session of this agent.
 
     Attributes:
         files, usage: what `read_files` and `get_usage` answer.
@@ -54,21 +49,24 @@ class Left:
 def violations_of_our_agent(
     ingress_url: str, admin_url: str, session: str, log: Log, requests: Iterable[ModelRequest]
 ) -> list[str]:
-    """What is wrong with a session, beside what the oracle finds."""
+    """What is wrong with a session: what the oracle finds, and what is wrong with its files and its
+    usage.
+    """
     server = Server(ingress_url, admin_url)
-    snapshot = take_snapshot(server, session, log, requests, "CodingAgent")
     draft = "service_name = 'Workspace' AND key = 'draft' AND service_key ="
-    left = Left(
-        files=server.call("Workspace", session, "read_files"),
-        usage=server.call("UsageMeter", session, "get_usage"),
-        draft=bool(server.query(f"SELECT key FROM state WHERE {draft} '{session}'")),
+    return all_wrong_with(
+        AgentSnapshot(
+            **vars(take_snapshot(server, session, log, requests, "CodingAgent")),
+            files=server.call("Workspace", session, "read_files"),
+            usage=server.call("UsageMeter", session, "get_usage"),
+            draft=bool(server.query(f"SELECT key FROM state WHERE {draft} {sql_text(session)}")),
+        )
     )
-    return wrong_with_what_is_left(snapshot, left)
 
 
-def wrong_with_what_is_left(snapshot: Snapshot, left: Left) -> list[str]:
-    """The same, of what was looked at."""
-    return [wrong for check in CHECKS for wrong in check(snapshot, left)]
+def all_wrong_with(snapshot: AgentSnapshot) -> list[str]:
+    """What is wrong with a session of this agent that was looked at."""
+    return [*wrong_with(snapshot), *(wrong for check in CHECKS for wrong in check(snapshot))]
 
 
 # Plans, answers and files
@@ -126,7 +124,7 @@ def _interrupted_at_the_end(snapshot: Snapshot, turn: dict[str, Any]) -> bool:
     )
 
 
-def completed_as_the_model_answered(snapshot: Snapshot, left: Left) -> Iterator[str]:
+def completed_as_the_model_answered(snapshot: AgentSnapshot) -> Iterator[str]:
     """A completed turn has the plan and the answer that the model gives to what was said to it."""
     for turn in snapshot.turns:
         if turn["status"] != "completed":
@@ -144,7 +142,7 @@ def completed_as_the_model_answered(snapshot: Snapshot, left: Left) -> Iterator[
             )
 
 
-def files_of_completed_turns(snapshot: Snapshot, left: Left) -> Iterator[str]:
+def files_of_completed_turns(snapshot: AgentSnapshot) -> Iterator[str]:
     """The workspace holds the files of the completed turns, word by word, the later over the
     earlier. A turn that was killed has left all of its files or none.
     """
@@ -162,7 +160,7 @@ def files_of_completed_turns(snapshot: Snapshot, left: Left) -> Iterator[str]:
             for program in programs:
                 after.add(frozenset((dict(before) | dict(program.files)).items()))
         possible = after
-    found = frozenset(left.files.items())
+    found = frozenset(snapshot.files.items())
     if found not in possible:
         nearest = min(possible, key=lambda files: len(files ^ found))
         more, less = (
@@ -174,10 +172,10 @@ def files_of_completed_turns(snapshot: Snapshot, left: Left) -> Iterator[str]:
         )
 
 
-def no_draft_is_left(snapshot: Snapshot, left: Left) -> Iterator[str]:
+def no_draft_is_left(snapshot: AgentSnapshot) -> Iterator[str]:
     rollback = f"Workspace/{snapshot.session}/rollback"
     killed = any(a.verb == "kill" and a.target == rollback for a in snapshot.log.actions)
-    if left.draft and not killed:
+    if snapshot.draft and not killed:
         yield "a draft is left over"
 
 
@@ -199,23 +197,23 @@ class _Call:
     in_full: bool
 
 
-def tokens_are_counted(snapshot: Snapshot, left: Left) -> Iterator[str]:
+def tokens_are_counted(snapshot: AgentSnapshot) -> Iterator[str]:
     """Between what surely was counted and all that was sent."""
     everything, certain = snapshot.requests, _certain_calls(snapshot)
     yield from _between(
         "completion tokens",
         sum(call.request.completion_tokens for call in certain)
         - _SLACK * sum(not call.in_full for call in certain),
-        left.usage["completion_tokens"],
+        snapshot.usage["completion_tokens"],
         sum(request.completion_tokens for request in everything),
     )
     yield from _between(
         "prompt tokens",
         sum(call.request.prompt_tokens for call in certain if call.in_full),
-        left.usage["prompt_tokens"],
+        snapshot.usage["prompt_tokens"],
         sum(request.prompt_tokens for request in everything),
     )
-    least, counted = sum(not call.failed for call in certain), left.usage["calls"]
+    least, counted = sum(not call.failed for call in certain), snapshot.usage["calls"]
     if counted < least:  # more there may be: one that was stopped on its way to the model
         yield f"{counted} calls are counted; {least} were made"
 
@@ -277,7 +275,7 @@ def _doubtful_turns(snapshot: Snapshot) -> set[int]:
     return doubtful
 
 
-CHECKS: tuple[Callable[[Snapshot, Left], Iterator[str]], ...] = (
+CHECKS: tuple[Callable[[AgentSnapshot], Iterator[str]], ...] = (
     completed_as_the_model_answered,
     files_of_completed_turns,
     no_draft_is_left,
