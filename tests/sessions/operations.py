@@ -68,11 +68,13 @@ def invocations(rows: list[dict[str, Any]]) -> list[Invocation]:
         id, target = row["id"], row["target"]
         parent = by_id.get(row.get("invoked_by_id"))
         caller = invocation(parent) if parent else None
-        task = id if target.endswith("Task/run_task") else caller and caller.task
-        session = target.split("/")[1]
-        if "Task/" in target:
-            by_session = not (caller and caller.of_task)
-            session = row["invoked_by_target"].split("/")[1] if by_session else caller.session
+        session, task = target.split("/")[1], caller.task if caller else None
+        if "Task/" in target:  # a service, without a key
+            session = row["invoked_by_target"].split("/")[1]
+            if caller and caller.of_task:
+                session = caller.session
+        if target.endswith("Task/run_task"):
+            task = id
         return Invocation(id, target, row["status"], session, task)
 
     return [invocation(row) for row in rows]

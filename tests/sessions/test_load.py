@@ -4,7 +4,6 @@ from collections import defaultdict
 from dataclasses import replace
 from itertools import islice
 from random import Random
-from typing import Any
 
 import pytest
 
@@ -77,18 +76,22 @@ def test_every_step_comes() -> None:
 # Where nobody helps, a task may stay paused; nothing may hold the key of a session.
 
 
-def _row(id: str, target: str, status: str, by: str = "", by_target: str = "") -> dict[str, Any]:
+Row = dict[str, str]
+
+
+def _row(id: str, target: str, status: str, by: str = "m", by_target: str = "-") -> Row:
     return {
         **{"id": id, "target": target, "status": status},
         **{"invoked_by_id": by, "invoked_by_target": by_target},
     }
 
 
-TASK = _row("t", "CodingTask/run_task", "suspended", "m", "CodingAgent/one/message")
-STEP = _row("s", "CodingTask/write_file", "paused", "t", "CodingTask/run_task")
-QUEUED = _row("q", "CodingTask/run_task", "suspended", "n", "CodingAgent/one/message")
-OTHER = _row("o", "CodingTask/run_task", "suspended", "p", "CodingAgent/two/message")
-LATER = _row("l", "CodingAgent/one/task_finished", "scheduled", "t", "CodingTask/run_task")
+RUN, ONE, TWO = "CodingTask/run_task", "CodingAgent/one/message", "CodingAgent/two/message"
+TASK = _row("t", RUN, "suspended", by_target=ONE)
+STEP = _row("s", "CodingTask/write_file", "paused", by="t", by_target=RUN)
+QUEUED = _row("q", RUN, "suspended", by_target=ONE)
+OTHER = _row("o", RUN, "suspended", by_target=TWO)
+LATER = _row("l", "CodingAgent/one/task_finished", "scheduled", by="t", by_target=RUN)
 HOLDERS = [
     _row("h", f"{service}/one/message", status)
     for status in ("paused", "backing-off", "suspended")
@@ -105,11 +108,20 @@ HOLDERS = [
         *(([TASK, STEP, holder], [holder]) for holder in HOLDERS),
     ],
 )
-def test_what_may_wait_for_what_is_paused(
-    rows: list[dict[str, Any]], left: list[dict[str, Any]]
-) -> None:
+def test_what_may_wait_for_what_is_paused(rows: list[Row], left: list[Row]) -> None:
     ids = [each.id for each in without_the_paused(invocations(rows))]
     assert ids == [row["id"] for row in left]
+
+
+def test_what_a_task_has_called_is_part_of_its_session() -> None:
+    message = _row("m", ONE, "suspended", by="")
+    commit = _row("c", "Workspace/one/commit", "running", by="t", by_target=RUN)
+    found = invocations([message, TASK, STEP, commit, OTHER])
+    assert [(each.session, each.part, each.task) for each in found] == [
+        ("one", "message", None),
+        *(("one", "task", "t"), ("one", "step", "t"), ("one", "step", "t")),
+        ("two", "task", "o"),
+    ]
 
 
 # The model forgets: nothing of that goes unnoticed.
