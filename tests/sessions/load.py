@@ -12,7 +12,13 @@ from random import Random
 from typing import Any, Protocol
 
 from tests.sessions.log import Fault, Log, Paused, now
-from tests.sessions.operations import broken, resume, settle, under_way
+from tests.sessions.operations import (
+    Invocation,
+    broken,
+    resume,
+    under_way,
+    without_the_paused,
+)
 from tests.sessions.our_agent import violations_of_our_agent
 from tests.sessions.users import Threads, User
 from tests.stack import Stack
@@ -31,6 +37,9 @@ AGENT_ENV = {
 
 # How long something stays paused before an operator resumes it.
 _PAUSED_SECONDS = 3.0
+
+# How long all that the users have begun may take after they have left.
+_SETTLED_SECONDS = 180.0
 
 _MODEL_FAULTS = ("outage", "server_error", "rate_limit", "cut", "empty", "refuse")
 
@@ -103,7 +112,7 @@ class Watch:
     def __init__(self, stack: Stack, over: threading.Event, *, alone: bool = False) -> None:
         self._stack = stack
         self._over = over
-        self._alone = alone
+        self.alone = alone
         self._since: dict[str, Paused] = {}
         self.record = ModelRecord(stack.model)
         self.paused: list[Paused] = []
@@ -125,7 +134,7 @@ class Watch:
             if now() - paused.at > _PAUSED_SECONDS:
                 if paused not in self.paused:
                     self.paused.append(paused)
-                if not self._alone:
+                if not self.alone:
                     resume(self._stack, paused.id)
                     self.resumed += 1
 
@@ -203,10 +212,24 @@ def run_load(
             with broken(stack, fault.kind, made):
                 halt.wait(fault.hold)
 
-    def progress(doing: str = "waiting for tasks") -> None:
+    def progress(doing: str) -> None:
         messages = sum(bool(message.answers) for user in users for message in user.log.messages)
         kinds = Counter(fault.kind for fault in made)
         show(f"{doing} · {messages} messages · resumed: {watch.resumed} · faults: {shown(kinds)}")
+
+    def settle() -> list[Invocation]:
+        """Wait until all is over, or all that is left is paused, or waits for that, where nobody
+        helps. What backs off must come to an end by itself. Returns what does not.
+        """
+        until = time.monotonic() + _SETTLED_SECONDS
+        while True:
+            found = under_way(stack)
+            left = without_the_paused(found) if watch.alone else found
+            if not left or time.monotonic() > until:
+                return left
+            watchers.join()
+            progress("waiting for tasks")
+            time.sleep(0.25)
 
     actors, watchers = Threads(), Threads()
     breaker = actors.start(make_faults)
@@ -222,11 +245,12 @@ def run_load(
         while not actors.join(0.25):
             watchers.join()
             progress("waiting for answers")
-        left_open = settle(stack, watch.paused, alone=alone, show=progress)
+        left_open = settle()
+        watch.alone = False
         if not left_open:
             for user in users:
                 user.look()  # only a look finds a task that was killed, and its draft
-            left_open = settle(stack, [] if alone else watch.paused, show=progress)
+            left_open = settle()
     finally:
         halt.set()
         over.set()

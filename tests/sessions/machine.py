@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from tests.sessions.acts import Person
-from tests.sessions.log import Log, Message, now
-from tests.sessions.operations import broken, patiently, resume_paused, under_way
+from tests.sessions.log import Log, Message, Paused, now
+from tests.sessions.operations import broken, patiently, resume, under_way
 from tests.sessions.oracle import violations
 from tests.sessions.our_agent import violations_of_our_agent
 from tests.stack import Session, Stack
@@ -132,7 +132,11 @@ class Conversation(RuleBasedStateMachine):
 
     def resume_all(self) -> None:
         """Be the operator who resumes what is paused; what backs off is tried at once."""
-        resume_paused(self.stack, under_way(self.stack), self.log.paused, hurry=True)
+        for each in under_way(self.stack):
+            if each.status == "paused":
+                self.log.paused.append(Paused(each.id, each.target, now()))
+            if each.status in ("paused", "backing-off"):
+                resume(self.stack, each.id)
 
     def hurry_until(
         self, check: Callable[[], object], *, what: str, first_token: float = 0.0

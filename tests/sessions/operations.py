@@ -1,4 +1,4 @@
-"""What is under way on the server, the operator who resumes what was paused, and what breaks."""
+"""What is under way on the server, and what breaks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tests.sessions.log import Fault, Paused, now
+from tests.sessions.log import Fault, now
 from tests.stack import Stack
 from workbench import WorkbenchError, start_restate
 
@@ -83,45 +83,6 @@ def invocations(rows: list[dict[str, Any]]) -> list[Invocation]:
 def resume(stack: Stack, id: str) -> None:
     """Resume an invocation, or retry it now; it may be over by then."""
     patiently(lambda: stack.admin.patch(f"/invocations/{id}/resume", allow=(404, 409, 425)))
-
-
-def resume_paused(
-    stack: Stack, found: list[Invocation], paused: list[Paused], *, hurry: bool = False
-) -> None:
-    """Resume what is paused, and note it. With `hurry`, what backs off is tried at once."""
-    for each in found:
-        if each.status == "paused":
-            paused.append(Paused(each.id, each.target, now()))
-        if each.status == "paused" or (hurry and each.status == "backing-off"):
-            resume(stack, each.id)
-
-
-def settle(
-    stack: Stack,
-    paused: list[Paused],
-    *,
-    alone: bool = False,
-    timeout: float = 180.0,
-    show: Callable[[], None] = lambda: None,
-) -> list[Invocation]:
-    """Wait until all is over, and note and resume what is paused; where `alone`, wait until what is
-    left is paused, or waits for that. Returns what is still at work after `timeout` seconds.
-
-    What backs off is left alone: it must come to an end by itself.
-    """
-    deadline = time.monotonic() + timeout
-    while True:
-        found = under_way(stack)
-        left = without_the_paused(found) if alone else found
-        if not left or time.monotonic() > deadline:
-            break
-        if not alone:
-            resume_paused(stack, found, paused)
-        show()
-        time.sleep(0.25)
-    if alone:
-        paused += [Paused(each.id, each.target, now()) for each in found if each.status == "paused"]
-    return left
 
 
 def without_the_paused(found: list[Invocation]) -> list[Invocation]:
