@@ -140,6 +140,12 @@ class Log:
         messages = [each for each in self.messages if each.interrupts and each.sent_at]
         return [*messages, *self.stops]
 
+    @property
+    def outages(self) -> list[tuple[float, float]]:
+        """When the agent or the server was away."""
+        away = [each for each in self.faults if each.kind in ("agent", "server")]
+        return [(each.began_at, each.ended_at) for each in away]
+
     def look(self, turns: list[dict[str, Any]]) -> None:
         """Note which turns are over: they stay as they are."""
         for turn in turns:

@@ -225,7 +225,8 @@ class SessionMachine(Conversation):
         self.fault = ExitStack()
         self.fault.enter_context(broken(self.stack, kind, self.log.faults))
         self.hurry_until(
-            lambda: self._is_over() or self._any_paused(), what="the turn to be stuck or over"
+            lambda: self._is_over() or "paused" in self._statuses().values(),
+            what="the turn to be stuck or over",
         )
 
     @step(when=lambda self: self.fault is not None)
@@ -267,7 +268,7 @@ class SessionMachine(Conversation):
             return any(each.step == step and each.status == "streaming" for each in requests)
 
         self.hurry_until(
-            lambda: streams() or self._is_over() or self._any_paused(),
+            lambda: streams() or self._is_over() or "paused" in self._statuses().values(),
             what=f"the model to {step} for turn {turn}",
             first_token=_CATCH,
         )
@@ -277,17 +278,13 @@ class SessionMachine(Conversation):
         self.person.operate(verb, id, target, task)
         if verb == "pause":  # in the middle of an answer it comes about when that is complete
             self.hurry_until(
-                lambda: self._status(id) in ("paused", "suspended", "completed"),
+                lambda: self._statuses().get(id) in ("paused", "suspended", None),
                 what=f"{target} to be paused or over",
             )
 
-    def _any_paused(self) -> bool:
-        return any(each.status == "paused" for each in under_way(self.stack))
-
-    def _status(self, id: str) -> str:
-        sql = f"SELECT status FROM sys_invocation WHERE id = '{id}'"
-        rows = patiently(lambda: self.stack.admin.query(sql))
-        return str(rows[0]["status"]) if rows else "gone"
+    def _statuses(self) -> dict[str, str]:
+        """The statuses of what is under way, by id."""
+        return {each.id: each.status for each in under_way(self.stack)}
 
     def _is_over(self) -> bool:
         return bool(patiently(lambda: self.session.call("get_status"))["status"] == "idle")

@@ -235,11 +235,7 @@ def _gaps(snapshot: Snapshot) -> list[tuple[float, float]]:
     """When the agent or the server was away; and when a task was at work that was killed with the
     message that had just sent it, and so is none of any turn.
     """
-    gaps = [
-        (fault.began_at, fault.ended_at)
-        for fault in snapshot.log.faults
-        if fault.kind in ("agent", "server")
-    ]
+    gaps = snapshot.log.outages
     for id in snapshot.tasks.keys() - snapshot.by_task.keys():
         row = snapshot.tasks[id]
         if row.get("completed_at"):
