@@ -39,11 +39,16 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         description="A session with many turns beside two with few. Exits with 1 if a ratio is "
         "above 1.2.",
     )
-    # With fewer, the parts that are compared would be one; see long_session.py.
-    turns = "100 at least (default: %(default)s)"
-    long_session.add_argument("--turns", type=whole_number(100), default=1000, help=turns)
+    long_session.add_argument("--turns", type=_turns, default=1000, help="default: %(default)s")
     return parser.parse_args(arguments)
 
 
 def _counts(text: str) -> list[int]:
     return [whole_number(1)(part) for part in text.split(",")]
+
+
+def _turns(text: str) -> int:
+    turns = whole_number(1)(text)
+    if turns < 100:  # then the parts that are compared would be one; see long_session.py
+        raise argparse.ArgumentTypeError(f"{turns} turns are too few to compare: it takes 100")
+    return turns

@@ -35,11 +35,13 @@ class Person:
         """Note a message that is to be sent. Its number tells it from all others; what steers is
         meant for the newest turn, and there is nothing to steer before the first one.
         """
-        steers = when_busy == "steer" and bool(self.turns)
+        turns = self.turns
+        if when_busy == "steer" and not turns:
+            when_busy = None
         message = Message(
             content=f"{content} ({len(self.log.messages) + 1})",
-            when_busy=when_busy if steers or when_busy != "steer" else None,
-            expected_task_id=self.turns[-1]["task_id"] if steers else None,
+            when_busy=when_busy,
+            expected_task_id=turns[-1]["task_id"] if when_busy == "steer" else None,
         )
         self.log.messages.append(message)
         return message
@@ -53,10 +55,12 @@ class Person:
         except IngressError as error:
             refusal = error.status_code, error.message
         with self._lock:
+            if answer:
+                message.answers.append(answer)
+            if refusal:
+                message.refusals.append(refusal)
             if answer or refusal:
                 message.answered_at = message.answered_at or now()
-            message.answers += [answer] if answer else []
-            message.refusals += [refusal] if refusal else []
 
     def stop(self) -> None:
         """Interrupt what is at work."""
