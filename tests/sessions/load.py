@@ -164,9 +164,9 @@ class Outcome:
             self.violations[key] = wrong
             self.seen[key] = {"log": user.log, "turns": turns, "requests": requests}
         self.counts["steps"].update(user.done)
+        accepted, refused = self.counts["messages accepted"], self.counts["messages refused"]
         for message in user.log.messages:
-            answered = "accepted" if message.accepted else "refused"
-            self.counts[f"messages {answered}"][message.when_busy or "plain"] += 1
+            (accepted if message.accepted else refused)[message.when_busy or "plain"] += 1
         self.counts["turns"].update(turn["status"] for turn in turns)
         self.counts["model requests"].update(request.status for request in requests)
         tokens = sum(request.completion_tokens for request in requests)

@@ -156,11 +156,9 @@ class Conversation(RuleBasedStateMachine):
 class SessionMachine(Conversation):
     """Everything that can be done to a session and around it, in any order."""
 
-    most_crashes: ClassVar[int] = 1  # in one example, for they take a second each
-
     def __init__(self) -> None:
         super().__init__()
-        self.crashes = 0
+        self.crashed = False  # once in an example is enough, for it takes a second
         self.fault: ExitStack | None = None  # of the model; closed, it is mended
 
     @step(content=CONTENTS, how=st.sampled_from(("enqueue", "rollback", "steer", "reject")))
@@ -183,7 +181,7 @@ class SessionMachine(Conversation):
     )
     def operate_on_a_file(self, action: str, which: str) -> None:
         """One of those that the newest turn has the model write, if it comes to that."""
-        self._let_the_model_get_to("write")
+        self.let_the_model_get_to(step="write")
         task, target = self.person.turns[-1]["task_id"], "CodingTask/write_file"
         files = self.stack.children(task, target)
         if files:  # none if the turn was over before
@@ -193,20 +191,20 @@ class SessionMachine(Conversation):
 
     @step(
         kind=st.sampled_from(("agent", "server")),
-        when=lambda self: self.crashes < self.most_crashes,
+        when=lambda self: not self.crashed,
     )
     def crash(self, kind: str) -> None:
-        self.crashes += 1
+        self.crashed = True
         with broken(self.stack, kind, self.log.faults):
             pass
 
     @step(
         content=CONTENTS,
         when_busy=st.sampled_from(("interrupt", "enqueue")),
-        when=lambda self: self.crashes < self.most_crashes,
+        when=lambda self: not self.crashed,
     )
     def message_while_the_agent_is_away(self, content: str, when_busy: str) -> None:
-        self.crashes += 1
+        self.crashed = True
         message = self.person.new(content, when_busy)
         message.sent_at = now()
         with broken(self.stack, "agent", self.log.faults):
@@ -245,7 +243,17 @@ class SessionMachine(Conversation):
         when=lambda self: self.open and self.fault is None,
     )
     def let_the_model_get_to(self, step: str) -> None:
-        self._let_the_model_get_to(step)
+        turn = self.person.turns[-1]["turn"]
+
+        def streams() -> bool:
+            requests = self.session.requests(turn)
+            return any(each.step == step and each.status == "streaming" for each in requests)
+
+        self.hurry_until(
+            lambda: streams() or self._is_over() or "paused" in self._statuses().values(),
+            what=f"the model to {step} for turn {turn}",
+            first_token=_CATCH,
+        )
 
     @step(when=lambda self: self.open and self.fault is None)
     def wait_until_idle(self) -> None:
@@ -259,19 +267,6 @@ class SessionMachine(Conversation):
         if self.fault:
             self.fault.close()
         self.fault = None
-
-    def _let_the_model_get_to(self, step: str) -> None:
-        turn = self.person.turns[-1]["turn"]
-
-        def streams() -> bool:
-            requests = self.session.requests(turn)
-            return any(each.step == step and each.status == "streaming" for each in requests)
-
-        self.hurry_until(
-            lambda: streams() or self._is_over() or "paused" in self._statuses().values(),
-            what=f"the model to {step} for turn {turn}",
-            first_token=_CATCH,
-        )
 
     def _operate(self, verb: str, id: str, target: str, task: str) -> None:
         """Ask for it, and wait until what is paused is."""
