@@ -43,8 +43,8 @@ def test_long_session(own_stack: Stack) -> None:
     assert any(line.startswith("a session with 10 turns, after ") for line in lines)
     # The conversation goes to the task, and the window of so short a session is not yet full.
     begin, full, end = (part.costs for part in parts)
-    for grows in ("WRITTEN", "READ", "PROMPT", "STATE"):
-        name = getattr(long_session, grows)
+    grows = long_session.WRITTEN, long_session.READ, long_session.PROMPT, long_session.STATE
+    for name in grows:
         assert begin[name] < full[name] < end[name]
     written, agent, turn = (
         begin[name] for name in (long_session.WRITTEN, long_session.AGENT, long_session.TURN)
