@@ -60,17 +60,13 @@ def measure(
     starts = (0, window, turns - samples)
     sessions = [_with_turns(stack, start, window, progress) for start in starts]
     progress(f"measuring {samples} turns of {len(sessions)} sessions")
-    tasks: list[list[str]] = [[] for _ in sessions]
-    costs: list[list[dict[str, float]]] = [[] for _ in sessions]
-    for _ in range(samples):
-        for session, ids, found in zip(sessions, tasks, costs, strict=True):
-            task, cost = _whole_turn(session)
-            ids.append(task)
-            found.append(cost)
+    measured = [[_whole_turn(session) for session in sessions] for _ in range(samples)]
     progress("reading the journals")
     parts = []
-    for start, session, ids, found in zip(starts, sessions, tasks, costs, strict=True):
-        medians = _medians(found) | _medians(_bytes_of_turns(stack, ids))
+    of_sessions = zip(*measured, strict=True)
+    for start, session, of_session in zip(starts, sessions, of_sessions, strict=True):
+        medians = _medians([costs for _, costs in of_session])
+        medians |= _medians(_bytes_of_turns(stack, [task for task, _ in of_session]))
         medians[STATE] = _state_bytes(stack, session.key)
         parts.append(Part(range(start + 1, start + samples + 1), medians))
     return parts
