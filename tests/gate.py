@@ -1,4 +1,7 @@
-"""A place in a handler where a test holds it, so that no order depends on how long a step takes."""
+"""A place in a handler where a test holds it, so that no order depends on how long a step takes.
+
+`tests/claims` and `tests/lessons` serve handlers in the test's own process, and hold them with it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from workbench import wait_until
 
 
 class Gate:
-    """Holds whoever passes it until it is opened; it is no Restate await, so no cancel gets in."""
+    """Blocks a handler until opened. It is not a Restate await: no cancellation surfaces here."""
 
     def __init__(self) -> None:
         self._reached = threading.Event()

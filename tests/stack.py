@@ -151,11 +151,12 @@ class Stack:
         return int(self.admin.query(f"SELECT count(*) AS n FROM {table} WHERE {where}")[0]["n"])
 
     def open_invocations(self) -> list[dict[str, Any]]:
-        """Every invocation of an agent that is not over."""
+        """Every invocation of an agent that is not over, oldest first."""
         return self.admin.query(
             "SELECT id, target, status, invoked_by_id, invoked_by_target FROM sys_invocation "
             "WHERE status != 'completed' AND target_service_name IN ('CodingAgent', 'CodingTask', "
-            "'Workspace', 'UsageMeter', 'NaiveAgent', 'NaiveTask', 'PlainAgent', 'PlainTask')"
+            "'Workspace', 'UsageMeter', 'NaiveAgent', 'NaiveTask', 'PlainAgent', 'PlainTask') "
+            "ORDER BY created_at, id"
         )
 
     def children(self, invocation_id: str, target: str) -> list[str]:

@@ -28,8 +28,8 @@ def _run(chosen: argparse.Namespace) -> int:
             results = load.measure(stack, chosen.sessions, chosen.runs, chosen.rounds, progress)
             text, failed = report.of_load(stack, results), load.failed(results)
         else:
-            costs = long_session.measure(stack, turns=chosen.turns, progress=progress)
-            text, failed = report.of_long_session(stack, costs), long_session.failed(costs)
+            parts = long_session.measure(stack, turns=chosen.turns, progress=progress)
+            text, failed = report.of_long_session(stack, parts), long_session.failed(parts)
     sys.stdout.write(text)
     return int(failed)
 

@@ -26,19 +26,10 @@ _POLL = 0.02
 _PATIENCE = 120.0  # longer than any queue of a run takes
 
 
-@dataclass(frozen=True)
-class Pattern:
-    """A virtual object whose `message` answers with the `turn` that it begins, and whose tasks are
-    called `run_task` and label their model calls `session/turn/step`.
-    """
-
-    name: str
-    agent: str
-
-
-NAIVE = Pattern("naive", agent="NaiveAgent")
-PLAIN = Pattern("plain", agent="PlainAgent")
-OURS = Pattern("this agent", agent="CodingAgent")
+NAIVE, PLAIN, OURS = "naive", "plain", "this agent"
+AGENTS = {NAIVE: "NaiveAgent", PLAIN: "PlainAgent", OURS: "CodingAgent"}
+"""A virtual object of each pattern. Its `message` answers with the `turn` that it begins; its tasks
+are called `run_task` and label their model calls `session/turn/step`."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +44,7 @@ class Run:
         late_tokens: those that old tasks got after the new message was answered.
     """
 
-    pattern: Pattern
+    pattern: str
     sessions: int
     first_request: list[float]
     seconds: float
@@ -82,7 +73,7 @@ def measure(
     stack.add_naive_agent()
     stack.model.set(first_token_seconds=FIRST_TOKEN_SECONDS)
     progress("warming up")
-    for pattern in (NAIVE, PLAIN, OURS):
+    for pattern in AGENTS:
         run(stack, pattern, sessions=2, rounds=4, tokens_per_second=20)
     results = []
     for count in sessions:
@@ -93,7 +84,7 @@ def measure(
             result = run(stack, pattern, sessions=count, rounds=each, tokens_per_second=pace)
             results.append(result)
             progress(
-                f"  {pattern.name}: first request after {1000 * result.p50:.0f} ms, "
+                f"  {pattern}: first request after {1000 * result.p50:.0f} ms, "
                 f"{result.per_second:.1f} interruptions/s, {result.missed} missed"
             )
     return results
@@ -101,7 +92,7 @@ def measure(
 
 def failed(results: list[Run]) -> bool:
     """Whether the agent missed an interruption."""
-    return any(result.missed for result in results if result.pattern is OURS)
+    return any(result.missed for result in results if result.pattern == OURS)
 
 
 class _Message(NamedTuple):
@@ -111,9 +102,7 @@ class _Message(NamedTuple):
     answered_at: float
 
 
-def run(
-    stack: Stack, pattern: Pattern, *, sessions: int, rounds: int, tokens_per_second: float
-) -> Run:
+def run(stack: Stack, pattern: str, *, sessions: int, rounds: int, tokens_per_second: float) -> Run:
     """Let each session interrupt its task so many times; nothing is left at work.
 
     Raises:
@@ -125,7 +114,7 @@ def run(
     try:
         messages, seconds = asyncio.run(_interrupt(stack, pattern, prefix, keys, rounds))
     except (httpx.HTTPError, asyncio.TimeoutError) as error:  # not the built-in one, before 3.11
-        raise WorkbenchError(f"{pattern.name} does not do its work: {error!r}") from error
+        raise WorkbenchError(f"{pattern} does not do its work: {error!r}") from error
     calls = defaultdict(list)
     for request in stack.model.requests(prefix):
         calls[_turn_of(request)].append(request)
@@ -135,7 +124,7 @@ def run(
     for each in messages:
         old, new = calls[f"{each.session}/{each.turn - 1}"], calls[f"{each.session}/{each.turn}"]
         if any(call.ended_at and call.ended_at < each.sent_at for call in old):
-            raise WorkbenchError(f"{pattern.name}: a model call ended before its interruption.")
+            raise WorkbenchError(f"{pattern}: a model call ended before its interruption.")
         first_request.append(new[0].started_at - each.sent_at)
         first_token_at = min(call.first_token_at for call in new if call.first_token_at)
         missed += any(call.ended_at is None or call.ended_at > first_token_at for call in old)
@@ -146,7 +135,7 @@ def run(
 
 
 async def _interrupt(
-    stack: Stack, pattern: Pattern, prefix: str, keys: list[str], rounds: int
+    stack: Stack, pattern: str, prefix: str, keys: list[str], rounds: int
 ) -> tuple[list[_Message], float]:
     """The messages that have interrupted a task, and the seconds that they took."""
     streaming: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
@@ -154,7 +143,7 @@ async def _interrupt(
     # With all connections in one pool, httpx would be what is measured.
     # There is no TLS here, and each client would load certificates for it.
     client = partial(httpx.AsyncClient, timeout=_PATIENCE, trust_env=False, verify=False)
-    url = f"{stack.restate.ingress_url}/{pattern.agent}"
+    url = f"{stack.restate.ingress_url}/{AGENTS[pattern]}"
     clients = {key: client(base_url=f"{url}/{key}/") for key in keys}
 
     async def message(key: str) -> _Message:

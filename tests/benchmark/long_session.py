@@ -5,8 +5,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 from tests.stack import Session, Stack
 
@@ -19,42 +20,22 @@ TOKENS_PER_SECOND = 10_000.0
 # 1,200 tokens, at four characters each: twenty such turns fill the agent's context.
 MESSAGE = "Write a greeter, and mind what was said about names and greetings. " * 71
 
+# What is measured. All but the first three are lengths; see the report for what is counted.
+ACCEPTED, FIRST_TOKEN, PROMPT = "accepted, ms", "first token, ms", "tokens of the prompt"
+WRITTEN, READ = "state written, bytes", "state read, bytes"
+AGENT, TURN = "journal of CodingAgent, bytes", "journal of the whole turn, bytes"
+STATE = "state of the session afterwards, bytes"
+
 _WRITES = ("SetState", "ClearState")
 _READS = ("GetLazyState", "GetEagerState")
 
 
 @dataclass(frozen=True)
-class Bytes:
-    """Lengths of journal entries; see the report for what is counted."""
-
-    written: float
-    read: float
-    agent: float
-    turn: float
-
-    @staticmethod
-    def median(of: list[Bytes]) -> Bytes:
-        return Bytes(*map(statistics.median, zip(*map(astuple, of), strict=True)))
-
-
-@dataclass(frozen=True)
-class Cost:
-    """The medians over some turns of a session, and its state after them."""
+class Part:
+    """Some turns of a session, and the medians of what one of them costs, by name and unit."""
 
     turns: range
-    accepted: float
-    first_token: float
-    bytes: Bytes
-    prompt_tokens: float
-    state: int
-
-
-@dataclass(frozen=True)
-class _Turn:
-    task_id: str
-    accepted: float
-    first_token: float
-    prompt_tokens: int
+    costs: dict[str, float]
 
 
 def measure(
@@ -64,7 +45,7 @@ def measure(
     samples: int = 20,
     window: int = 30,
     progress: Callable[[str], None],
-) -> list[Cost]:
+) -> list[Part]:
     """The costs of the first turns of a session, of those at which the model is shown as much as it
     ever is, and of the last of so many `turns`.
 
@@ -81,12 +62,14 @@ def measure(
     progress(f"measuring {samples} turns of {len(sessions)} sessions")
     measured = [[_whole_turn(session) for session in sessions] for _ in range(samples)]
     progress("reading the journals")
-    return [
-        _cost(range(start + 1, start + samples + 1), session, list(turns_of_session))
-        for start, session, turns_of_session in zip(
-            starts, sessions, zip(*measured, strict=True), strict=True
-        )
-    ]
+    parts = []
+    of_sessions = zip(*measured, strict=True)
+    for start, session, of_session in zip(starts, sessions, of_sessions, strict=True):
+        medians = _medians([costs for _, costs in of_session])
+        medians |= _medians(_bytes_of_turns(stack, [task for task, _ in of_session]))
+        medians[STATE] = _state_bytes(stack, session.key)
+        parts.append(Part(range(start + 1, start + samples + 1), medians))
+    return parts
 
 
 def _with_turns(stack: Stack, turns: int, window: int, progress: Callable[[str], None]) -> Session:
@@ -104,20 +87,12 @@ def _with_turns(stack: Stack, turns: int, window: int, progress: Callable[[str],
     return session
 
 
-def _cost(turns: range, session: Session, measured: list[_Turn]) -> Cost:
-    bytes_of_each = bytes_of_turns(session.stack, [turn.task_id for turn in measured])
-    return Cost(
-        turns=turns,
-        accepted=statistics.median(turn.accepted for turn in measured),
-        first_token=statistics.median(turn.first_token for turn in measured),
-        bytes=Bytes.median(bytes_of_each),
-        prompt_tokens=statistics.median(turn.prompt_tokens for turn in measured),
-        state=state_bytes(session.stack, session.key),
-    )
+def _medians(costs: list[dict[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(each[name] for each in costs) for name in costs[0]}
 
 
-def _whole_turn(session: Session) -> _Turn:
-    """A message to an idle session, and its task to the end."""
+def _whole_turn(session: Session) -> tuple[str, dict[str, float]]:
+    """A message to an idle session, and its task to the end: the task's id, and what it cost."""
     sent_at = time.time()
     answer = session.call("message", {"content": MESSAGE})
     accepted = time.time() - sent_at
@@ -126,33 +101,36 @@ def _whole_turn(session: Session) -> _Turn:
         time.sleep(0.002)
     plan = session.requests(answer["turn"])[0]
     assert plan.first_token_at is not None  # the task is completed
-    return _Turn(answer["task_id"], accepted, plan.first_token_at - sent_at, plan.prompt_tokens)
-
-
-def ratios(costs: list[Cost]) -> dict[str, float]:
-    """What must not grow, by what it is: the end against the begin or the full window."""
-    begin, full, end = costs
-    return {
-        "acceptance, against the begin": end.accepted / begin.accepted,
-        "state written, against the begin": end.bytes.written / begin.bytes.written,
-        "state read, against the full window": end.bytes.read / full.bytes.read,
-        "first token, against the full window": end.first_token / full.first_token,
+    return answer["task_id"], {
+        ACCEPTED: 1000 * accepted,
+        FIRST_TOKEN: 1000 * (plan.first_token_at - sent_at),
+        PROMPT: plan.prompt_tokens,
     }
 
 
-def failed(costs: list[Cost]) -> bool:
+def ratios(parts: list[Part]) -> dict[str, float]:
+    """What must not grow, by what it is: the end against the begin or the full window."""
+    begin, full, end = (part.costs for part in parts)
+    return {
+        "acceptance, against the begin": end[ACCEPTED] / begin[ACCEPTED],
+        "state written, against the begin": end[WRITTEN] / begin[WRITTEN],
+        "state read, against the full window": end[READ] / full[READ],
+        "first token, against the full window": end[FIRST_TOKEN] / full[FIRST_TOKEN],
+    }
+
+
+def failed(parts: list[Part]) -> bool:
     """Whether a ratio is too high."""
-    return any(ratio > LIMIT for ratio in ratios(costs).values())
+    return any(ratio > LIMIT for ratio in ratios(parts).values())
 
 
 # Journals and state, in bytes
 
 
-def bytes_of_turns(stack: Stack, tasks: Sequence[str]) -> list[Bytes]:
-    """The bytes of turns, given the ids of their tasks."""
-    rows = stack.admin.query("SELECT id, invoked_by_id, target_service_name FROM sys_invocation")
+def _bytes_of_turns(stack: Stack, tasks: list[str]) -> list[dict[str, float]]:
+    """The lengths of the journal entries of turns, given the ids of their tasks."""
+    rows = stack.admin.query("SELECT id, invoked_by_id FROM sys_invocation")
     caller = {row["id"]: row.get("invoked_by_id") for row in rows}
-    service = {row["id"]: row["target_service_name"] for row in rows}
     called = defaultdict(list)
     for id, by in caller.items():
         called[by].append(id)
@@ -160,30 +138,33 @@ def bytes_of_turns(stack: Stack, tasks: Sequence[str]) -> list[Bytes]:
     def with_callees(id: str) -> list[str]:
         return [id, *(each for callee in called[id] for each in with_callees(callee))]
 
-    found = []
+    found: list[dict[str, float]] = []
     for task in tasks:
         message = caller[task]
         assert message is not None, "the message has sent the task"
-        found.append(_bytes(stack, with_callees(message), service))
+        ids = ", ".join(f"'{id}'" for id in with_callees(message))
+        rows = stack.admin.query(
+            "SELECT target_service_name AS service, entry_type, sum(raw_length) AS bytes "
+            "FROM sys_journal JOIN sys_invocation ON sys_journal.id = sys_invocation.id "
+            f"WHERE sys_journal.id IN ({ids}) GROUP BY service, entry_type"
+        )
+        of_agent = [row for row in rows if row["service"] == "CodingAgent"]
+        found.append(
+            {
+                WRITTEN: _sum(row for row in of_agent if row["entry_type"].endswith(_WRITES)),
+                READ: _sum(row for row in of_agent if row["entry_type"].endswith(_READS)),
+                AGENT: _sum(of_agent),
+                TURN: _sum(rows),
+            }
+        )
     return found
 
 
-def _bytes(stack: Stack, ids: list[str], service: Mapping[str, str]) -> Bytes:
-    quoted = ", ".join(f"'{id}'" for id in ids)
-    rows = stack.admin.query(
-        "SELECT id, entry_type, sum(raw_length) AS bytes FROM sys_journal "
-        f"WHERE id IN ({quoted}) GROUP BY id, entry_type"
-    )
-    of_agent = [row for row in rows if service[row["id"]] == "CodingAgent"]
-    return Bytes(
-        written=sum(row["bytes"] for row in of_agent if row["entry_type"].endswith(_WRITES)),
-        read=sum(row["bytes"] for row in of_agent if row["entry_type"].endswith(_READS)),
-        agent=sum(row["bytes"] for row in of_agent),
-        turn=sum(row["bytes"] for row in rows),
-    )
+def _sum(rows: Iterable[dict[str, Any]]) -> int:
+    return sum(row["bytes"] for row in rows)
 
 
-def state_bytes(stack: Stack, session: str) -> int:
+def _state_bytes(stack: Stack, session: str) -> int:
     """The length of all values that are kept under a session's key."""
     (row,) = stack.admin.query(
         f"SELECT sum(value_length) AS bytes FROM state WHERE service_key = '{session}'"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from tests.sessions.options import whole_number
+
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """What the arguments ask for; exits with 0 for --help and with 2 for a mistake."""
@@ -21,27 +23,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "the task's first token has been streamed; runs of this agent and of the plain pattern "
         "take turns. Exits with 1 if a message failed or if the agent missed an interruption.",
     )
-    load.add_argument(
-        "--sessions",
-        type=_counts,
-        default=[1, 20, 100],
-        metavar="N,N,…",
-        help="sessions at once, one level after the other (default: 1,20,100)",
+    add = load.add_argument
+    levels = "sessions at once, one level after the other (default: 1,20,100)"
+    add("--sessions", type=_counts, default=[1, 20, 100], metavar="N,N,…", help=levels)
+    runs = "of both patterns at each level (default: %(default)s)"
+    add("--runs", type=whole_number(1), default=5, metavar="N", help=runs)
+    rounds = (
+        "interruptions per session and run (default: 60, or 160 of all sessions, but 2 at least)"
     )
-    load.add_argument(
-        "--runs",
-        type=_count,
-        default=5,
-        metavar="N",
-        help="of both patterns at each level (default: %(default)s)",
-    )
-    load.add_argument(
-        "--rounds",
-        type=_count,
-        metavar="N",
-        help="interruptions per session and run (default: 60, but 160 of all sessions together, "
-        "and 2 at least)",
-    )
+    add("--rounds", type=whole_number(1), metavar="N", help=rounds)
 
     long_session = commands.add_parser(
         "long-session",
@@ -53,23 +43,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-_LEAST_TURNS = 100  # fewer, and the parts that are compared would be one (see long_session.py)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
-
-
 def _counts(text: str) -> list[int]:
-    return [_count(part) for part in text.split(",")]
+    return [whole_number(1)(part) for part in text.split(",")]
 
 
 def _turns(text: str) -> int:
-    turns = _count(text)
-    if turns < _LEAST_TURNS:
-        raise argparse.ArgumentTypeError(
-            f"{turns} turns are too few to compare: it takes {_LEAST_TURNS}"
-        )
+    turns = whole_number(1)(text)
+    if turns < 100:  # then the parts that are compared would be one; see long_session.py
+        raise argparse.ArgumentTypeError(f"{turns} turns are too few to compare: it takes 100")
     return turns

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from tabulate import tabulate
 
-from tests.benchmark.load import FIRST_TOKEN_SECONDS, NAIVE, OURS, PLAIN, Pattern, Run
-from tests.benchmark.long_session import LIMIT, MESSAGE, TOKENS_PER_SECOND, Cost, ratios
+from tests.benchmark.load import AGENTS, FIRST_TOKEN_SECONDS, OURS, PLAIN, Run
+from tests.benchmark.long_session import LIMIT, MESSAGE, TOKENS_PER_SECOND, Part, ratios
 from tests.stack import Stack
 
 
@@ -18,7 +18,7 @@ def of_load(stack: Stack, results: list[Run]) -> str:
     """The results in Markdown."""
     levels = list(dict.fromkeys(result.sessions for result in results))
     failed_attempts = stack.count("sys_journal_events", "event_type = 'TransientError'")
-    rows = [_row(results, count, each) for count in levels for each in (NAIVE, PLAIN, OURS)]
+    rows = [_row(results, count, each) for count in levels for each in AGENTS]
     return f"""# Interruptions under load
 
 {_conditions(stack)} Server, agents, model and client share the machine. \
@@ -52,13 +52,13 @@ def _ratios(results: list[Run], sessions: int) -> dict[str, str]:
     }
 
 
-def _row(results: list[Run], sessions: int, pattern: Pattern) -> dict[str, str]:
+def _row(results: list[Run], sessions: int, pattern: str) -> dict[str, str]:
     runs = _runs(results, sessions, pattern)
     milliseconds = [1000 * each for result in runs for each in result.first_request]
     count = len(milliseconds)
     return {
         "sessions": f"{sessions:,}",
-        "pattern": pattern.name,
+        "pattern": pattern,
         "interruptions": f"{count:,}",
         "first request, ms (p50)": f"{statistics.median(milliseconds):,.0f}",
         "(p95)": f"{statistics.quantiles(milliseconds, n=20)[-1]:,.0f}",
@@ -68,62 +68,50 @@ def _row(results: list[Run], sessions: int, pattern: Pattern) -> dict[str, str]:
     }
 
 
-def _runs(results: list[Run], sessions: int, pattern: Pattern) -> list[Run]:
+def _runs(results: list[Run], sessions: int, pattern: str) -> list[Run]:
     return [each for each in results if (each.sessions, each.pattern) == (sessions, pattern)]
 
 
-def of_long_session(stack: Stack, costs: list[Cost]) -> str:
+def of_long_session(stack: Stack, parts: list[Part]) -> str:
     """The costs in Markdown."""
-    _, full, end = costs
-    verdicts = [
-        f"- {what}: {ratio:.2f}" + ("" if ratio <= LIMIT else f" (more than {LIMIT:g})")
-        for what, ratio in ratios(costs).items()
+    _, full, end = parts
+    table = [
+        {"": name} | {_turns(part): _number(name, part.costs[name]) for part in parts}
+        for name in full.costs
     ]
-    return "\n".join(
-        [
-            "# A long session",
-            "",
-            f"{_conditions(stack)} Three sessions, the longest with {end.turns.stop - 1:,} turns, "
-            f"with messages of {len(MESSAGE):,} characters; the model streams "
-            f"{TOKENS_PER_SECOND:,.0f} tokens/s and waits for nothing. The turns of the table "
-            "are measured side by side, a turn of each session after the other; each begins in an "
-            "idle session and comes to its end.",
-            "",
-            _markdown([_cost_row(what, values, costs) for what, values in _COSTS.items()]),
-            "",
-            "Medians. Accepted: message sent → answered. First token: message sent → first token "
-            "at the model (its own record). Written and read: the sum of `sys_journal.raw_length` "
-            "of the entries `SetState` and `ClearState`, and of the results of the state reads, of "
-            "all CodingAgent invocations that the message has caused, its own included. Journal: "
-            "`raw_length` of all their entries, and of all entries of all invocations that it "
-            "has caused. State of the session: the length of all values of CodingAgent, Workspace "
-            "and UsageMeter under its key.",
-            "",
-            f"The end against the begin, or against turns {full.turns.start}–"
-            f"{full.turns.stop - 1}, where the model is shown as much as it ever is; "
-            f"{LIMIT:g} at most:",
-            "",
-            *verdicts,
-            "",
-        ]
+    verdicts = "\n".join(
+        f"- {what}: {ratio:.2f}" + ("" if ratio <= LIMIT else f" (more than {LIMIT:g})")
+        for what, ratio in ratios(parts).items()
     )
+    return f"""# A long session
+
+{_conditions(stack)} Three sessions, the longest with {end.turns.stop - 1:,} turns, with messages \
+of {len(MESSAGE):,} characters; the model streams {TOKENS_PER_SECOND:,.0f} tokens/s and waits for \
+nothing. The turns of the table are measured side by side, a turn of each session after the other; \
+each begins in an idle session and comes to its end.
+
+{_markdown(table)}
+
+Medians. Accepted: message sent → answered. First token: message sent → first token at the model \
+(its own record). Written and read: the sum of `sys_journal.raw_length` of the entries `SetState` \
+and `ClearState`, and of the results of the state reads, of all CodingAgent invocations that the \
+message has caused, its own included. Journal: `raw_length` of all their entries, and of all \
+entries of all invocations that it has caused. State of the session: the length of all values of \
+CodingAgent, Workspace and UsageMeter under its key.
+
+The end against the begin, or against {_turns(full)}, where the model is shown as much as it ever \
+is; {LIMIT:g} at most:
+
+{verdicts}
+"""
 
 
-_COSTS: dict[str, Callable[[Cost], str]] = {
-    "accepted, ms": lambda cost: f"{1000 * cost.accepted:.1f}",
-    "first token, ms": lambda cost: f"{1000 * cost.first_token:.1f}",
-    "state written, bytes": lambda cost: f"{cost.bytes.written:,.0f}",
-    "state read, bytes": lambda cost: f"{cost.bytes.read:,.0f}",
-    "journal of CodingAgent, bytes": lambda cost: f"{cost.bytes.agent:,.0f}",
-    "journal of the whole turn, bytes": lambda cost: f"{cost.bytes.turn:,.0f}",
-    "tokens of the prompt": lambda cost: f"{cost.prompt_tokens:,.0f}",
-    "state of the session afterwards, bytes": lambda cost: f"{cost.state:,}",
-}
+def _turns(part: Part) -> str:
+    return f"turns {part.turns.start:,}–{part.turns.stop - 1:,}"
 
 
-def _cost_row(what: str, value: Callable[[Cost], str], costs: list[Cost]) -> dict[str, str]:
-    by_part = {f"turns {c.turns.start:,}–{c.turns.stop - 1:,}": value(c) for c in costs}
-    return {"": what, **by_part}
+def _number(name: str, value: float) -> str:
+    return f"{value:,.1f}" if name.endswith("ms") else f"{value:,.0f}"
 
 
 def _markdown(rows: list[dict[str, str]], *, names: int = 1) -> str:

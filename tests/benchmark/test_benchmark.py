@@ -25,8 +25,8 @@ def test_load(own_stack: Stack) -> None:
     for result in results:
         assert min(result.first_request) > 0
         # Its second interruption finds nothing to cancel.
-        assert result.missed == (result.sessions if result.pattern is load.NAIVE else 0)
-        assert result.pattern is load.NAIVE or result.late_tokens == 0
+        assert result.missed == (result.sessions if result.pattern == load.NAIVE else 0)
+        assert result.pattern == load.NAIVE or result.late_tokens == 0
     assert sum(result.late_tokens for result in results) > 0
     assert re.search(r"^\| 3 +\|( +\d+\.\d\d / \d+\.\d\d / \d+\.\d\d \|){2}$", text, re.MULTILINE)
     assert re.search(r"^\| 3 +\| this agent +\| +12 \|.* 0% \| +0.00 \|$", text, re.MULTILINE)
@@ -36,20 +36,22 @@ def test_load(own_stack: Stack) -> None:
 
 def test_long_session(own_stack: Stack) -> None:
     lines: list[str] = []
-    costs = long_session.measure(own_stack, turns=12, samples=2, window=4, progress=lines.append)
-    text = report.of_long_session(own_stack, costs)
+    parts = long_session.measure(own_stack, turns=12, samples=2, window=4, progress=lines.append)
+    text = report.of_long_session(own_stack, parts)
 
-    begin, full, end = costs
-    assert [cost.turns for cost in costs] == [range(1, 3), range(5, 7), range(11, 13)]
+    assert [part.turns for part in parts] == [range(1, 3), range(5, 7), range(11, 13)]
     assert any(line.startswith("a session with 10 turns, after ") for line in lines)
     # The conversation goes to the task, and the window of so short a session is not yet full.
-    assert begin.bytes.written < full.bytes.written < end.bytes.written
-    assert len(long_session.MESSAGE) < begin.bytes.written < begin.bytes.agent < begin.bytes.turn
-    assert begin.bytes.read < full.bytes.read < end.bytes.read
-    assert begin.prompt_tokens < full.prompt_tokens < end.prompt_tokens
-    assert begin.state < full.state < end.state
-    assert 0 < begin.accepted < begin.first_token
-    assert long_session.failed(costs)
+    begin, full, end = (part.costs for part in parts)
+    grows = long_session.WRITTEN, long_session.READ, long_session.PROMPT, long_session.STATE
+    for name in grows:
+        assert begin[name] < full[name] < end[name]
+    written, agent, turn = (
+        begin[name] for name in (long_session.WRITTEN, long_session.AGENT, long_session.TURN)
+    )
+    assert len(long_session.MESSAGE) < written < agent < turn
+    assert 0 < begin[long_session.ACCEPTED] < begin[long_session.FIRST_TOKEN]
+    assert long_session.failed(parts)
     assert "against the full window: " in text
     assert "(more than 1.2)" in text
 

@@ -4,8 +4,8 @@
 (`snapshot.py`) against `invariants.py`, which know only the wire contract and the admin API;
 `our_agent.py` adds what only this agent has: files and usage.
 
-Two drivers end in it. `machine.py` is a state machine whose failures Hypothesis cuts down.
-`load.py` has many users act side by side: `users.py` carries out what `script.py` decides by a seed
-alone, `faults.py` breaks things meanwhile. `./scripts/stress` runs that (`python -m
-tests.sessions`).
+Two drivers end in it, with the same acts (`acts.py`) on the same servers (`operations.py`).
+`machine.py` is a state machine whose failures Hypothesis cuts down. `load.py` has many users
+(`users.py`) act side by side, by a seed, and breaks things meanwhile; `./scripts/stress` runs that
+(`python -m tests.sessions`).
 """

@@ -8,15 +8,16 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
-from rich.live import Live
+from rich.status import Status
 from rich.table import Table
 
 from tests.own_home import own_home
-from tests.sessions.load import AGENT_ENV, Outcome, counts, run_load
+from tests.sessions.load import AGENT_ENV, Outcome, run_load, shown
 from tests.sessions.options import parse
 from tests.stack import Stack
 from workbench.command import run_command
@@ -37,16 +38,9 @@ def _run(chosen: argparse.Namespace, logs: Path) -> int:
     console = Console(highlight=False)
     started = time.monotonic()
     with own_home("stress-") as folder:
-        with _Progress(console) as progress:
-            outcome = run_load(
-                Stack.start(env=AGENT_ENV),
-                seed=chosen.seed,
-                seconds=chosen.seconds,
-                sessions=chosen.sessions,
-                faults=chosen.faults,
-                alone=chosen.alone,
-                show=progress.show,
-            )
+        with console.status("starting") as status:
+            stack = Stack.start(env=AGENT_ENV)
+            outcome = run_load(stack, show=_progress(status), **vars(chosen))
         _report(console, outcome, time.monotonic() - started)
         print(
             f"Seed {chosen.seed}; the same steps again: ./scripts/stress --seconds "
@@ -66,46 +60,28 @@ def _run(chosen: argparse.Namespace, logs: Path) -> int:
     return 1
 
 
-class _Progress:
+def _progress(status: Status) -> Callable[[str], None]:
     """Shows where a run is: one line that changes on a terminal, a line now and then elsewhere."""
+    printed = float("-inf")
 
-    def __init__(self, console: Console) -> None:
-        self._live = Live(console=console, transient=True) if console.is_terminal else None
-        self._printed = float("-inf")
-
-    def __enter__(self) -> _Progress:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        if self._live:
-            self._live.stop()
-
-    def show(self, line: str) -> None:
-        """Show it, unless that was done just now."""
-        if self._live:
-            self._live.update(line)
-        elif time.monotonic() - self._printed >= _EVERY_SECONDS:
+    def show(line: str) -> None:
+        nonlocal printed
+        if status.console.is_terminal:
+            status.update(line)
+        elif time.monotonic() - printed >= _EVERY_SECONDS:
             print(line, flush=True)
-            self._printed = time.monotonic()
+            printed = time.monotonic()
+
+    return show
 
 
 def _report(console: Console, outcome: Outcome, seconds: float) -> None:
     """What the run did, in a table, and what was wrong."""
     table = Table(show_header=False)
-    for name, value in (
-        ("took", f"{seconds:.0f} s"),
-        ("steps", counts(outcome.steps)),
-        ("messages accepted", counts(outcome.accepted)),
-        ("messages refused", counts(outcome.refused)),
-        ("turns", counts(outcome.turns)),
-        ("faults", counts(outcome.faults)),
-        ("resumed by the operator", str(outcome.resumed)),
-        ("model requests", f"{outcome.requests}, {outcome.tokens} completion tokens"),
-        ("violations", str(sum(map(len, outcome.violations.values())))),
-    ):
-        table.add_row(name, value)
+    table.add_row("took", f"{seconds:.0f} s")
+    for name, counts in outcome.counts.items():
+        table.add_row(name, shown(counts))
+    table.add_row("violations", str(sum(map(len, outcome.violations.values()))))
     console.print(table)
     for session, wrong in outcome.violations.items():
         for each in wrong:

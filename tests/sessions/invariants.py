@@ -290,16 +290,13 @@ def answered_soon(snapshot: Snapshot) -> Iterator[str]:
     log = snapshot.log
     asked = [(repr(each.content), each.sent_at, each.answered_at) for each in log.messages]
     asked += [("a stop", stop.sent_at, stop.answered_at) for stop in log.stops]
-    hindered = [
-        (fault.began_at, fault.ended_at)
-        for fault in log.faults
-        if fault.kind in ("agent", "server")
-    ]
-    hindered += [(action.at, action.at) for action in log.actions if action.verb == "pause"]
+    pauses = [(action.at, action.at) for action in log.actions if action.verb == "pause"]
     for what, sent, answered in asked:
         if sent is None or answered is None or answered - sent <= _SOON:
             continue
-        if not any(begin <= answered and sent <= end + _RECOVERY for begin, end in hindered):
+        if not any(
+            begin <= answered and sent <= end + _RECOVERY for begin, end in [*log.outages, *pauses]
+        ):
             yield f"{what} was answered after {answered - sent:.1f} s"
 
 

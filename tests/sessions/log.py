@@ -41,6 +41,12 @@ class Message:
         return self.answers[0] if self.answers else None
 
     @property
+    def body(self) -> dict[str, str]:
+        """What is sent to `message`."""
+        options = {"when_busy": self.when_busy, "expected_task_id": self.expected_task_id}
+        return {"content": self.content} | {k: v for k, v in options.items() if v is not None}
+
+    @property
     def interrupts(self) -> bool:
         """Whether it ends the turns that are open."""
         return self.when_busy in (None, "interrupt", "rollback")
@@ -133,6 +139,12 @@ class Log:
         """What was sent to end the turns that are open."""
         messages = [each for each in self.messages if each.interrupts and each.sent_at]
         return [*messages, *self.stops]
+
+    @property
+    def outages(self) -> list[tuple[float, float]]:
+        """When the agent or the server was away."""
+        away = [each for each in self.faults if each.kind in ("agent", "server")]
+        return [(each.began_at, each.ended_at) for each in away]
 
     def look(self, turns: list[dict[str, Any]]) -> None:
         """Note which turns are over: they stay as they are."""

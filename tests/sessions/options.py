@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+from collections.abc import Callable
 from typing import NoReturn
 
 FAULTS = ("agent", "server", "model", "hang")
@@ -27,25 +28,28 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """What the arguments ask for; exits with 0 for --help and with 2 for a mistake."""
     layout = argparse.RawDescriptionHelpFormatter
     parser = _Parser(prog="stress", description=_DESCRIPTION, formatter_class=layout)
-    parser.add_argument("--seconds", type=_seconds, default=60.0, help="how long (default: 60)")
-    parser.add_argument("--sessions", type=_sessions, default=6, help="how many (default: 6)")
-    parser.add_argument(
-        "--faults",
-        type=_faults,
-        default=FAULTS,
-        metavar="NAME,…",
-        help=f"of {', '.join(FAULTS)}; or none, or all (default: all)",
-    )
-    parser.add_argument(
-        "--seed",
-        type=_seed,
-        default=random.randrange(10**6),
-        help="repeats the steps of another run (default: a new one)",
-    )
-    parser.add_argument(
-        "--alone", action="store_true", help="nobody resumes what is paused while the run lasts"
-    )
+    add = parser.add_argument
+    add("--seconds", type=_seconds, default=60.0, help="how long (default: 60)")
+    add("--sessions", type=whole_number(1, 100), default=6, help="how many (default: 6)")
+    names = f"of {', '.join(FAULTS)}; or none, or all (default: all)"
+    add("--faults", type=_faults, default=FAULTS, metavar="NAME,…", help=names)
+    seed = "repeats the steps of another run (default: a new one)"
+    add("--seed", type=whole_number(0), default=random.randrange(10**6), help=seed)
+    alone = "nobody resumes what is paused while the run lasts"
+    add("--alone", action="store_true", help=alone)
     return parser.parse_args(arguments)
+
+
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """A type of arguments: whole numbers of this range."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= (most or int(text)):
+            to = f" to {most}" if most else ""
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}{to}")
+        return int(text)
+
+    return number
 
 
 def _seconds(text: str) -> float:
@@ -58,12 +62,6 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _sessions(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 100")
-    return int(text)
-
-
 def _faults(text: str) -> tuple[str, ...]:
     if text in ("none", "all"):
         return FAULTS if text == "all" else ()
@@ -73,9 +71,3 @@ def _faults(text: str) -> tuple[str, ...]:
             known = ", ".join(FAULTS)
             raise argparse.ArgumentTypeError(f"{name!r} is none of {known}; or say none, or all")
     return names
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
-    return int(text)

@@ -7,21 +7,17 @@ The scripted model answers a request always alike, so what it has said can be wo
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.sessions.log import Log
-from tests.sessions.snapshot import (
-    Server,
-    Snapshot,
-    paragraphs,
-    seconds,
-    take_snapshot,
-    turn_of,
-)
+from tests.sessions.oracle import wrong_with
+from tests.sessions.snapshot import Server, Snapshot, paragraphs, seconds, take_snapshot, turn_of
 from workbench import ModelRequest
+from workbench.clients import sql_text
 from workbench.scripted_model.answers import Message, answer_to
 
 # How many seconds after the end of a task its session may not know of that yet.
@@ -38,8 +34,8 @@ FileSet = frozenset[tuple[str, str]]
 
 
 @dataclass
-class Left:
-    """What a session has left.
+class AgentSnapshot(Snapshot):
+    """What is left of a session of this agent.
 
     Attributes:
         files, usage: what `read_files` and `get_usage` answer.
@@ -54,28 +50,30 @@ class Left:
 def violations_of_our_agent(
     ingress_url: str, admin_url: str, session: str, log: Log, requests: Iterable[ModelRequest]
 ) -> list[str]:
-    """What is wrong with a session, beside what the oracle finds."""
+    """What is wrong with a session: what the oracle finds, and what is wrong with its files and its
+    usage.
+    """
     server = Server(ingress_url, admin_url)
-    snapshot = take_snapshot(server, session, log, requests, "CodingAgent")
     draft = "service_name = 'Workspace' AND key = 'draft' AND service_key ="
-    left = Left(
-        files=server.call("Workspace", session, "read_files"),
-        usage=server.call("UsageMeter", session, "get_usage"),
-        draft=bool(server.query(f"SELECT key FROM state WHERE {draft} '{session}'")),
+    return all_wrong_with(
+        AgentSnapshot(
+            **vars(take_snapshot(server, session, log, requests, "CodingAgent")),
+            files=server.call("Workspace", session, "read_files"),
+            usage=server.call("UsageMeter", session, "get_usage"),
+            draft=bool(server.query(f"SELECT key FROM state WHERE {draft} {sql_text(session)}")),
+        )
     )
-    return wrong_with_what_is_left(snapshot, left)
 
 
-def wrong_with_what_is_left(snapshot: Snapshot, left: Left) -> list[str]:
-    """The same, of what was looked at."""
-    return [wrong for check in CHECKS for wrong in check(snapshot, left)]
+def all_wrong_with(snapshot: AgentSnapshot) -> list[str]:
+    """What is wrong with a session of this agent that was looked at."""
+    return [*wrong_with(snapshot), *(wrong for check in CHECKS for wrong in check(snapshot))]
 
 
 # Plans, answers and files
 
 
-@dataclass(frozen=True)
-class _Program:
+class _Program(NamedTuple):
     """What the model says to a request."""
 
     summary: str
@@ -87,11 +85,9 @@ class _Program:
 def _program(request: str) -> _Program:
     plan = json.loads(_answer("plan", request))
     task = f"Request: {request}\n\nPlan: {plan['summary']}"
-    files = {
-        file["path"]: _answer("write one file of", f"{task}\n\nFile: {file['path']}")
-        for file in plan["files"]
-    }
-    return _Program(plan["summary"], frozenset(files.items()), _answer("review", task))
+    paths = [file["path"] for file in plan["files"]]
+    files = {(path, _answer("write one file of", f"{task}\n\nFile: {path}")) for path in paths}
+    return _Program(plan["summary"], frozenset(files), _answer("review", task))
 
 
 def _answer(step: str, prompt: str) -> str:
@@ -99,19 +95,15 @@ def _answer(step: str, prompt: str) -> str:
     return answer_to([Message(role="system", content=system), Message(role="user", content=prompt)])
 
 
-def _programs(snapshot: Snapshot, turn: dict[str, Any]) -> list[_Program]:
+def _programs(snapshot: AgentSnapshot, turn: dict[str, Any]) -> list[_Program]:
     """What a turn may have been asked for at its end, the likeliest first: all that was said to it,
     or, where it did not live to take all of it, less.
     """
-    said = next(
-        (
-            paragraphs(entry["content"])
-            for entry in snapshot.history
-            if (entry["turn"], entry["role"]) == (turn["turn"], "user")
-        ),
-        paragraphs(turn["content"]),
-    )
-    least = len(paragraphs(turn["content"]))
+    content = turn["content"]
+    for entry in snapshot.history:
+        if (entry["turn"], entry["role"]) == (turn["turn"], "user"):
+            content = entry["content"]
+    said, least = paragraphs(content), len(paragraphs(turn["content"]))
     if turn["status"] == "completed" and not _interrupted_at_the_end(snapshot, turn):
         least = len(said)
     return [_program("\n\n".join(said[:count])) for count in range(len(said), least - 1, -1)]
@@ -126,7 +118,7 @@ def _interrupted_at_the_end(snapshot: Snapshot, turn: dict[str, Any]) -> bool:
     )
 
 
-def completed_as_the_model_answered(snapshot: Snapshot, left: Left) -> Iterator[str]:
+def completed_as_the_model_answered(snapshot: AgentSnapshot) -> Iterator[str]:
     """A completed turn has the plan and the answer that the model gives to what was said to it."""
     for turn in snapshot.turns:
         if turn["status"] != "completed":
@@ -144,7 +136,7 @@ def completed_as_the_model_answered(snapshot: Snapshot, left: Left) -> Iterator[
             )
 
 
-def files_of_completed_turns(snapshot: Snapshot, left: Left) -> Iterator[str]:
+def files_of_completed_turns(snapshot: AgentSnapshot) -> Iterator[str]:
     """The workspace holds the files of the completed turns, word by word, the later over the
     earlier. A turn that was killed has left all of its files or none.
     """
@@ -162,7 +154,7 @@ def files_of_completed_turns(snapshot: Snapshot, left: Left) -> Iterator[str]:
             for program in programs:
                 after.add(frozenset((dict(before) | dict(program.files)).items()))
         possible = after
-    found = frozenset(left.files.items())
+    found = frozenset(snapshot.files.items())
     if found not in possible:
         nearest = min(possible, key=lambda files: len(files ^ found))
         more, less = (
@@ -174,18 +166,17 @@ def files_of_completed_turns(snapshot: Snapshot, left: Left) -> Iterator[str]:
         )
 
 
-def no_draft_is_left(snapshot: Snapshot, left: Left) -> Iterator[str]:
+def no_draft_is_left(snapshot: AgentSnapshot) -> Iterator[str]:
     rollback = f"Workspace/{snapshot.session}/rollback"
     killed = any(a.verb == "kill" and a.target == rollback for a in snapshot.log.actions)
-    if left.draft and not killed:
+    if snapshot.draft and not killed:
         yield "a draft is left over"
 
 
 # Usage: what is counted is what the model has sent, as far as anyone can know.
 
 
-@dataclass(frozen=True)
-class _Call:
+class _Call(NamedTuple):
     """A call whose tokens must be counted.
 
     Attributes:
@@ -199,68 +190,52 @@ class _Call:
     in_full: bool
 
 
-def tokens_are_counted(snapshot: Snapshot, left: Left) -> Iterator[str]:
+def tokens_are_counted(snapshot: AgentSnapshot) -> Iterator[str]:
     """Between what surely was counted and all that was sent."""
-    everything, certain = snapshot.requests, _certain_calls(snapshot)
-    yield from _between(
-        "completion tokens",
-        sum(call.request.completion_tokens for call in certain)
-        - _SLACK * sum(not call.in_full for call in certain),
-        left.usage["completion_tokens"],
-        sum(request.completion_tokens for request in everything),
-    )
-    yield from _between(
-        "prompt tokens",
-        sum(call.request.prompt_tokens for call in certain if call.in_full),
-        left.usage["prompt_tokens"],
-        sum(request.prompt_tokens for request in everything),
-    )
-    least, counted = sum(not call.failed for call in certain), left.usage["calls"]
-    if counted < least:  # more there may be: one that was stopped on its way to the model
-        yield f"{counted} calls are counted; {least} were made"
+    least, most = Counter[str](), Counter[str]()
+    for request, failed, in_full in _certain_calls(snapshot):
+        least["calls"] += not failed
+        least["prompt_tokens"] += in_full * request.prompt_tokens
+        least["completion_tokens"] += request.completion_tokens - _SLACK * (not in_full)
+    for request in snapshot.requests:
+        most["prompt_tokens"] += request.prompt_tokens
+        most["completion_tokens"] += request.completion_tokens
+    for name in ("completion_tokens", "prompt_tokens"):
+        counted, what = snapshot.usage[name], name.replace("_", " ")
+        if not least[name] <= counted <= most[name]:
+            yield f"{counted} {what} are counted; {least[name]} to {most[name]} were sent"
+    calls = snapshot.usage["calls"]
+    if calls < least["calls"]:  # more there may be: one that was stopped on its way to the model
+        yield f"{calls} calls are counted; {least['calls']} were made"
 
 
-def _between(what: str, least: int, counted: int, most: int) -> Iterator[str]:
-    if not least <= counted <= most:
-        yield f"{counted} {what} are counted; {least} to {most} were sent"
-
-
-def _certain_calls(snapshot: Snapshot) -> list[_Call]:
+def _certain_calls(snapshot: AgentSnapshot) -> Iterator[_Call]:
     """Calls that brought tokens, and no SIGKILL came in between, and no operator."""
     doubtful, gaps = _doubtful_turns(snapshot), _gaps(snapshot)
     completed = {turn["turn"] for turn in snapshot.turns if turn["status"] == "completed"}
     followers: dict[str, ModelRequest] = {}
-    calls = []
     for request in reversed(snapshot.requests):
         follower = followers.get(request.label)
         followers[request.label] = request
+        number, counted_at = turn_of(request), request.ended_at
         failed = request.status == "cut" or (request.status == "hung up" and follower is not None)
-        number = turn_of(request)
-        if number in doubtful or not request.completion_tokens or request.ended_at is None:
-            continue
-        counted_at = request.ended_at
         if failed:  # counted with what follows, if that comes to an end in the same process
-            if follower is None:
-                continue
-            counted_at = follower.ended_at or counted_at
+            counted_at = (follower.ended_at or counted_at) if follower else None
+        if number in doubtful or not request.completion_tokens or counted_at is None:
+            continue
         if not any(
             request.started_at < end and begin < counted_at + _UNSAVED_SECONDS
             for begin, end in gaps
         ):
             in_full = request.status == "completed" and number in completed
-            calls.append(_Call(request, failed, in_full))
-    return calls
+            yield _Call(request, failed, in_full)
 
 
 def _gaps(snapshot: Snapshot) -> list[tuple[float, float]]:
     """When the agent or the server was away; and when a task was at work that was killed with the
     message that had just sent it, and so is none of any turn.
     """
-    gaps = [
-        (fault.began_at, fault.ended_at)
-        for fault in snapshot.log.faults
-        if fault.kind in ("agent", "server")
-    ]
+    gaps = snapshot.log.outages
     for id in snapshot.tasks.keys() - snapshot.by_task.keys():
         row = snapshot.tasks[id]
         if row.get("completed_at"):
@@ -277,7 +252,7 @@ def _doubtful_turns(snapshot: Snapshot) -> set[int]:
     return doubtful
 
 
-CHECKS: tuple[Callable[[Snapshot, Left], Iterator[str]], ...] = (
+CHECKS: tuple[Callable[[AgentSnapshot], Iterator[str]], ...] = (
     completed_as_the_model_answered,
     files_of_completed_turns,
     no_draft_is_left,

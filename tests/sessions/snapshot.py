@@ -16,6 +16,7 @@ import httpx
 
 from tests.sessions.log import Log
 from workbench import ModelRequest
+from workbench.clients import sql_text
 
 _PATIENCE = 30.0  # seconds; a server that has just begun may answer 500 for a moment
 
@@ -137,7 +138,7 @@ def _tasks(server: Server, handlers: str, known: set[str]) -> dict[str, dict[str
     """The rows of all tasks: those that are known, and what else of their kind the session's
     handlers have sent.
     """
-    sent_by = f"invoked_by_target LIKE {_text(f'{handlers}%')}"
+    sent_by = f"invoked_by_target LIKE {sql_text(f'{handlers}%')}"
     where = f"{sent_by} OR id IN ({_list(known)})" if known else sent_by
     rows = server.query(f"SELECT {_COLUMNS} FROM sys_invocation WHERE {where}")
     kinds = {(row["service"], row["handler"]) for row in rows if row["id"] in known}
@@ -166,9 +167,5 @@ def _steps(server: Server, tasks: dict[str, dict[str, Any]]) -> dict[str, dict[s
     return steps
 
 
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
 def _list(ids: Iterable[str]) -> str:
-    return ", ".join(map(_text, sorted(ids)))
+    return ", ".join(map(sql_text, sorted(ids)))

@@ -43,35 +43,30 @@ def test_any_sequence() -> None:
     run_state_machine_as_test(machine, settings=_SETTINGS)
 
 
-def _cancel_a_file(machine: SessionMachine) -> None:
-    machine.operate_on_a_file(action="cancel", which="last")
-
-
-def _steer_elsewhere(machine: SessionMachine) -> None:
-    """The files of the first plan are drafted, and are not to be kept."""
-    machine.let_the_model_get_to(step="write")
-    machine.message_when_busy(content="Write it with Flask", how="steer")
-
-
-def _steer_what_fails(machine: SessionMachine) -> None:
-    """What is not taken becomes a turn."""
-    machine.let_the_model_get_to(step="write")
-    machine.message_when_busy(content="Write a greeter", how="steer")
-    machine.operate_on_a_file(action="kill", which="last")
-
-
-def _stop_a_file(machine: SessionMachine) -> None:
-    machine.let_the_model_get_to(step="write")
-    machine.stop()
+TO_WRITING = ("let_the_model_get_to", {"step": "write"})
+MOMENTS: dict[str, list[tuple[str, dict[str, str]]]] = {
+    "a file is cancelled": [("operate_on_a_file", {"action": "cancel", "which": "last"})],
+    "the files of the first plan are drafted, and are not to be kept": [
+        TO_WRITING,
+        ("message_when_busy", {"content": "Write it with Flask", "how": "steer"}),
+    ],
+    "what is not taken becomes a turn": [
+        TO_WRITING,
+        ("message_when_busy", {"content": "Write a greeter", "how": "steer"}),
+        ("operate_on_a_file", {"action": "kill", "which": "last"}),
+    ],
+    "a file is stopped": [TO_WRITING, ("stop", {})],
+}
 
 
 @pytest.mark.usefixtures("machines_stack")
 @pytest.mark.timeout(180)
 def test_moments_that_chance_seldom_meets() -> None:
-    for moment in (_cancel_a_file, _steer_elsewhere, _steer_what_fails, _stop_a_file):
+    for acts in MOMENTS.values():
         machine = SessionMachine()
         machine.begin(content="Write a to-do CLI")
-        moment(machine)
+        for act, arguments in acts:
+            getattr(machine, act)(**arguments)
         machine.teardown()
 
 

@@ -1,4 +1,8 @@
-"""One impatient user of a session, and the operator who meddles with it."""
+"""One impatient user of a session, who also meddles with it as an operator.
+
+A step holds every random number that carrying it out will need, whether or not it can be carried
+out then: so the same seed brings the same steps, however slow the machine is.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +10,137 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Any
 
-from tests.sessions.log import Action, Log, Message, Stop, now
-from tests.sessions.script import (
-    PROGRAMS,
-    Draft,
-    Operate,
-    Read,
-    Say,
-    SteerLate,
-    Wait,
-    steps,
-)
-from tests.sessions.script import Stop as SayStop
+from tests.sessions.acts import PATIENCE, Person
+from tests.sessions.log import Log
+from tests.sessions.operations import under_way
 from tests.stack import Session, Stack
-from workbench import AdminError, Ingress, IngressError, WorkbenchError
+from workbench import Ingress
 
-# How long a user waits for an answer, all repetitions taken together, before it is given up as
-# lost: longer than anything that the agent or the server may need to come back.
-PATIENCE = 120.0
+PROGRAMS = ("Write a to-do CLI", "Write it with Flask", "Now with FastAPI", "Write a greeter")
+
+# What a message asks for where a session is busy, with weights; None leaves it to the agent.
+WHEN_BUSY = {None: 4, "interrupt": 1, "rollback": 2, "enqueue": 4, "reject": 1, "steer": 4}
 
 # How long to wait for a moment of a turn in which something is to be done.
 _LATE_SECONDS = 6.0
 
-_NOTHING = object()
+
+@dataclass(frozen=True)
+class Step:
+    """An act of a `User`, which is one of its methods, with its arguments."""
+
+    act: str
+    arguments: dict[str, Any]
 
 
-class User:
+Draft = tuple[str, str | None]
+"""A message to be: its program, and what it asks for where the session is busy."""
+
+
+def _draft(dice: Random) -> Draft:
+    (when_busy,) = dice.choices(list(WHEN_BUSY), list(WHEN_BUSY.values()))
+    return dice.choice(PROGRAMS), when_busy
+
+
+def _once(dice: Random) -> dict[str, Any]:
+    return {"drafts": [_draft(dice)]}
+
+
+def _repeatedly(dice: Random) -> dict[str, Any]:
+    return {**_once(dice), "sends": dice.randint(2, 4), "at_once": dice.random() < 0.5}
+
+
+def _in_a_burst(dice: Random) -> dict[str, Any]:
+    drafts = [_draft(dice) for _ in range(dice.randint(2, 6))]
+    return {"drafts": drafts, "sends": dice.choice([1, 1, 2]), "at_once": dice.random() < 0.7}
+
+
+def _late(dice: Random) -> dict[str, Any]:
+    """In the middle, when something is drafted already; or in the last moment, and some more."""
+    step, times = dice.choice([("write", 1), ("review", 4)])
+    return {"step": step, "programs": [dice.choice(PROGRAMS) for _ in range(times)]}
+
+
+def _operation(dice: Random) -> dict[str, Any]:
+    return {
+        "verb": dice.choice(("cancel", "kill", "pause", "resume")),
+        "target": dice.choice(("task", "task", "step", "step", "message")),
+        "which": dice.random(),
+    }
+
+
+def _handler(dice: Random) -> dict[str, Any]:
+    return {"handler": dice.choice(("get_turns", "get_turns", "get_history", "get_status"))}
+
+
+# Everything that users do, with weights. The second wait is long enough for a task to come to its
+# end, or nearly.
+STEPS: list[tuple[int, str, Callable[[Random], dict[str, Any]]]] = [
+    (4, "say", _once),
+    (2, "say", _repeatedly),
+    (1, "say", _in_a_burst),
+    (3, "steer_late", _late),
+    (1, "stop", lambda _: {}),
+    (2, "ask", _handler),
+    (3, "meddle", _operation),
+    (4, "wait", lambda dice: {"seconds": dice.uniform(0.0, 1.0)}),
+    (3, "wait", lambda dice: {"seconds": dice.uniform(2.0, 10.0)}),
+]
+
+
+def steps(dice: Random) -> Iterator[Step]:
+    """One step after the other, without end."""
+    weights = [weight for weight, *_ in STEPS]
+    while True:
+        ((_, act, arguments),) = dice.choices(STEPS, weights)
+        yield Step(act, arguments(dice))
+
+
+class Threads:
+    """Daemon threads, so that Ctrl-C need not wait for those that wait for an answer. The first
+    that fails is the failure of all.
+    """
+
+    def __init__(self) -> None:
+        self._threads: list[threading.Thread] = []
+        self._failure: BaseException | None = None
+
+    def start(self, work: Callable[[], None]) -> threading.Thread:
+        """Do `work` in a thread of its own."""
+
+        def run() -> None:
+            try:
+                work()
+            except BaseException as error:
+                self._failure = self._failure or error
+
+        thread = threading.Thread(target=run, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return thread
+
+    def join(self, timeout: float = 0.0) -> bool:
+        """Whether all are done after `timeout` seconds. Raises what the first to fail raised."""
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if self._failure:
+            raise self._failure
+        return not any(thread.is_alive() for thread in self._threads)
+
+
+class User(Person):
     """A user of one session, whose steps follow from `seed` and `number`.
 
     It stops when `halt` is set, after the answer that it waits for. Every other user leaves in the
-    middle: stops the last turn as soon as it has written something.
+    middle: stops the last turn as soon as it has written something. Where users are `alone`, nobody
+    resumes what they pause, so they pause only what a cancellation wakes: tasks and their steps.
 
     Attributes:
         done: how often it has done what.
@@ -49,75 +149,71 @@ class User:
     def __init__(
         self, stack: Stack, seed: int, number: int, halt: threading.Event, log: Log, *, alone: bool
     ) -> None:
-        self._steps = steps(Random(f"{seed}/client/{number}"))
         # Connections of its own: a burst of one user keeps no other one waiting.
         stack = replace(stack, ingress=Ingress(stack.restate, echo=lambda line: None))
-        self.session = Session(stack, f"stress-{number}-{uuid.uuid4().hex[:6]}")
-        self.log = log
+        super().__init__(Session(stack, f"stress-{number}-{uuid.uuid4().hex[:6]}"), log)
         self.done: Counter[str] = Counter()
-        self._operator = Operator(stack, self.session.key, alone=alone)
+        self._steps = steps(Random(f"{seed}/client/{number}"))
         self._halt = halt
+        self._alone = alone
         self._leaves_early = number % 2 == 0
-        self._lock = threading.Lock()
 
     def run(self) -> None:
         """Act until told to halt."""
         while not self._halt.is_set():
             step = next(self._steps)
-            self.done[type(step).__name__.lower()] += 1
-            match step:
-                case Say():
-                    self._say(step)
-                case SteerLate():
-                    self._steer_late(step)
-                case SayStop():
-                    self._stop()
-                case Read(handler):
-                    self._read(handler)
-                case Operate():
-                    self.log.actions += self._operator.act(step)
-                case Wait(seconds):
-                    self._halt.wait(seconds)
+            self.done[step.act.replace("_", " ")] += 1
+            getattr(self, step.act)(**step.arguments)
         if self._leaves_early:
-            self._send(self._new(Draft(PROGRAMS[0], "interrupt")))
+            self.send(self.new(PROGRAMS[0], "interrupt"))
             self._wait_for("write", threading.Event())
-            self._stop()
+            self.stop()
 
-    def _stop(self) -> None:
-        key = f"{self.session.key} stop {len(self.log.stops) + 1}"
-        sent_at, answer = now(), self._ask("stop", idempotency_key=key)
-        stop = Stop(sent_at)
-        if answer is not _NOTHING:
-            stop = Stop(sent_at, now(), answer["interrupted"])
-        self.log.stops.append(stop)
+    def say(self, drafts: list[Draft], sends: int = 1, at_once: bool = False) -> None:
+        """Send messages, each `sends` times under one idempotency key; all of that `at_once` or
+        not.
+        """
+        messages = [self.new(*draft) for draft in drafts]
+        threads = Threads()
+        for message in [each for each in messages for _ in range(sends)]:
+            threads.start(partial(self.send, message))
+            if not at_once:
+                threads.join(2 * PATIENCE)
+        threads.join(2 * PATIENCE)
 
-    def _say(self, step: Say) -> None:
-        messages = [each for draft in step.drafts for each in [self._new(draft)] * step.sends]
-        if not step.at_once:
-            for message in messages:
-                self._send(message)
+    def steer_late(self, step: str, programs: list[str]) -> None:
+        """Steer the newest task as soon as the model has done such a step for it."""
+        if not self._wait_for(step, self._halt):
             return
-        threads = [
-            threading.Thread(target=self._send, args=(message,), daemon=True)
-            for message in messages
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    def _steer_late(self, step: SteerLate) -> None:
-        if not self._wait_for(step.step, self._halt):
-            return
-        for draft in step.drafts:
-            message = self._new(draft)
-            self._send(message)
+        for program in programs:
+            message = self.new(program, "steer")
+            self.send(message)
             if not message.answers:
                 return
 
+    def ask(self, handler: str) -> None:
+        """Read something."""
+        if handler == "get_turns":
+            self.look()
+        else:
+            self.read(handler)
+
+    def meddle(self, verb: str, target: str, which: float) -> None:
+        """Do this to an open invocation, if there is one; `which` (0 to 1) chooses among them."""
+        key, stack = self.session.key, self.session.stack
+        found = [each for each in under_way(stack) if (each.session, each.part) == (key, target)]
+        if found:
+            chosen = found[int(which * len(found))]
+            if verb != "pause" or not self._alone or chosen.of_task:
+                self.operate(verb, chosen.id, chosen.target, chosen.task)
+
+    def wait(self, seconds: float) -> None:
+        """Do nothing for a while."""
+        self._halt.wait(seconds)
+
     def _wait_for(self, step: str, halt: threading.Event) -> bool:
         """Wait until the model has done such a step for the newest turn; it may never come."""
-        turn = max(self._accepted(), key=lambda answer: answer["turn"], default={"turn": 0})["turn"]
+        turn = self.turns[-1]["turn"] if self.turns else 0
         until = time.monotonic() + _LATE_SECONDS
         while not any(
             request.step == step and request.status == "completed"
@@ -126,133 +222,3 @@ class User:
             if time.monotonic() > until or halt.wait(0.02):
                 return False
         return True
-
-    def _accepted(self) -> list[dict[str, Any]]:
-        return [message.accepted for message in self.log.messages if message.accepted]
-
-    def _new(self, draft: Draft) -> Message:
-        content = f"{draft.program} ({len(self.log.messages) + 1})"
-        accepted = self._accepted()
-        task = accepted[-1]["task_id"] if accepted and draft.when_busy == "steer" else None
-        # There is nothing to steer before the first message is accepted.
-        steers_nothing = draft.when_busy == "steer" and task is None
-        message = Message(content, None if steers_nothing else draft.when_busy, task)
-        self.log.messages.append(message)
-        return message
-
-    def _send(self, message: Message) -> None:
-        key = f"{self.session.key} {message.content}"
-        message.sent_at = message.sent_at or now()
-        try:
-            answer = self._persistently(
-                f"message {message.content!r}",
-                lambda: self.session.call("message", body_of(message), idempotency_key=key),
-            )
-        except IngressError as error:
-            answer = error
-        with self._lock:
-            if answer is _NOTHING:
-                return
-            message.answered_at = message.answered_at or now()
-            if isinstance(answer, IngressError):
-                message.refusals.append((answer.status_code, answer.message))
-            else:
-                message.answers.append(answer)
-
-    def _read(self, handler: str) -> None:
-        answer = self._ask(handler)
-        if handler == "get_turns" and answer is not _NOTHING:
-            self.log.look(answer)
-
-    def _ask(self, handler: str, **options: Any) -> Any:
-        """The answer of a handler that takes no input and refuses nobody."""
-        try:
-            return self._persistently(handler, lambda: self.session.call(handler, **options))
-        except IngressError as error:
-            self.log.wrong.append(str(error))
-            return _NOTHING
-
-    def _persistently(self, what: str, request: Callable[[], Any]) -> Any:
-        """The answer to a request, repeated for as long as the server is away; nothing where it
-        never came. Raises IngressError for an error that is an answer.
-        """
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                return request()
-            except IngressError as error:
-                if error.status_code <= 500:  # 500 is a handler's own; above, the server's
-                    raise
-                reason = str(error)
-            except WorkbenchError as error:
-                reason = str(error)
-            if time.monotonic() > until:
-                self.log.wrong.append(f"{what}: no answer in {PATIENCE:g} s; {reason}")
-                return _NOTHING
-            time.sleep(0.1)  # a pause between requests, not for a state
-
-
-def body_of(message: Message) -> dict[str, str]:
-    """What is sent to `CodingAgent.message`."""
-    options = {"when_busy": message.when_busy, "expected_task_id": message.expected_task_id}
-    return {"content": message.content} | {k: v for k, v in options.items() if v is not None}
-
-
-_ROW = "SELECT id, target, invoked_by_id FROM sys_invocation WHERE status != 'completed' AND "
-
-
-class Operator:
-    """Cancels, kills, pauses and resumes what a session has under way. Where `alone`, nobody
-    resumes what it pauses, so it pauses only what a cancellation wakes: tasks and their steps.
-    """
-
-    def __init__(self, stack: Stack, session: str, *, alone: bool) -> None:
-        self._stack = stack
-        self._session = session
-        self._alone = alone
-
-    def act(self, order: Operate) -> list[Action]:
-        """Carry out an order; nothing is done where there is nothing, or nobody to ask."""
-        try:
-            row = self._choose(order)
-        except WorkbenchError:
-            return []
-        if row is None:
-            return []
-        if order.verb == "pause" and self._alone and "CodingTask/" not in row["target"]:
-            return []
-        action = Action(order.verb, row["id"], row["target"], row["task"], now())
-        try:
-            getattr(self._stack.admin, order.verb)(row["id"])
-        except AdminError:
-            return []  # it was over already, or cannot be paused where it is
-        except WorkbenchError:
-            pass  # the server broke off in the middle: it may have heard
-        return [action]
-
-    def _choose(self, order: Operate) -> dict[str, Any] | None:
-        """The invocation that is meant, with the `task` that it works for."""
-        if order.target == "message":
-            found = self._open(f"target = 'CodingAgent/{self._session}/message'")
-            rows = [{**row, "task": None} for row in found]
-        else:
-            tasks = self._open(
-                "target = 'CodingTask/run_task' AND "
-                f"invoked_by_target LIKE 'CodingAgent/{self._session}/%'"
-            )
-            rows = [{**row, "task": row["id"]} for row in tasks]
-            if order.target == "step":
-                children = self._below(rows)
-                rows = children + self._below(children)
-        return rows[int(order.which * len(rows))] if rows else None
-
-    def _below(self, parents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        if not parents:
-            return []
-        task_of = {row["id"]: row["task"] for row in parents}
-        ids = ", ".join(f"'{id}'" for id in task_of)
-        children = self._open(f"invoked_by_id IN ({ids})")
-        return [{**row, "task": task_of[row["invoked_by_id"]]} for row in children]
-
-    def _open(self, where: str) -> list[dict[str, Any]]:
-        return self._stack.admin.query(f"{_ROW} {where} ORDER BY created_at, id")
