@@ -1,8 +1,12 @@
 """Rule 8: a killed task tells nobody, so whoever looks asks the engine what became of it."""
 
+import time
+from functools import partial
+
 import pytest
 
-from tests.stack import Stack
+from tests.stack import Session, Stack
+from workbench import wait_until
 
 
 @pytest.mark.parametrize("step", ["plan", "write", "review"])
@@ -35,3 +39,37 @@ def test_a_killed_task_is_not_said_to_be_interrupted(stack: Stack, when_busy: st
     assert accepted["interrupted"] is None
     session.wait_idle()
     assert session.statuses() == ["killed", "completed"]
+
+
+@pytest.mark.parametrize("action", ["cancel", "kill"])
+def test_a_message_ended_at_any_moment_leaves_no_turn_behind(stack: Stack, action: str) -> None:
+    """Killed it takes its task along, for as long as it is under way; cancelled it comes through,
+    once it has begun to start its task.
+    """
+    sessions = [stack.session() for _ in range(40)]
+    for number, session in enumerate(sessions):
+        message = {"content": "Write a greeter"}
+        invocation = stack.ingress.send("CodingAgent", "message", message, key=session.key)
+        until = time.monotonic() + 0.0005 * number
+        wait_until(partial(_is_past, until), what="the moment", every=0)
+        stack.admin.patch(f"/invocations/{invocation}/{action}", allow=(404, 409))
+    stack.model.set(tokens_per_second=10_000)
+    for session in sessions:
+        wait_until(partial(_is_idle, session), what="no turn to be open")
+        assert session.statuses() in (
+            [],
+            ["completed"],
+            *([["killed"]] if action == "kill" else []),
+        )
+        tasks = f"target = 'CodingTask/run_task' AND invoked_by_target LIKE '%/{session.key}/%'"
+        if action == "cancel":
+            assert stack.count("sys_invocation", tasks) == len(session.turns())
+    wait_until(lambda: not stack.open_invocations(), what="all work to be over", timeout=20)
+
+
+def _is_past(moment: float) -> bool:
+    return time.monotonic() >= moment
+
+
+def _is_idle(session: Session) -> bool:
+    return bool(session.call("get_status")["status"] == "idle")
