@@ -185,8 +185,9 @@ def test_a_probe_that_does_not_observe_what_is_recorded_fails(tmp_path: Path) ->
             for number, (id, body) in enumerate(bodies.items())
         )
     )
+    plugins = ["-p", "pytest_timeout", "-p", "tests.claims.conftest"]
     answer = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "tests.claims.conftest", probes],
+        [*(sys.executable, "-m", "pytest"), *plugins, probes],
         env={
             **os.environ,
             REPORT: str(report),

@@ -218,7 +218,8 @@ def test_pips_sources_in_the_words_of_uv_and_npm(
     monkeypatch.syspath_prepend(str(REPOSITORY / "scripts"))
     import _sources
 
-    for name in [*_sources._CERTIFICATES, *itertools.chain(*_sources._SOURCES.values())]:
+    own = [_sources._variable(option) for option in _sources._SOURCES]
+    for name in [*_sources._CERTIFICATES, *own, *itertools.chain(*_sources._SOURCES.values())]:
         monkeypatch.delenv(name, raising=False)
     config = tmp_path / "pip.conf"
     config.write_text(f"[global]\ncert = {config}\nextra-index-url =\n  https://a\n  https://b\n")
