@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from tests.stack import Stack
+from workbench import wait_until
 
 
 def test_a_message_runs_to_its_answer(stack: Stack, tmp_path: Path) -> None:
@@ -36,6 +37,20 @@ def test_a_message_runs_to_its_answer(stack: Stack, tmp_path: Path) -> None:
         (tmp_path / path).write_text(content)
     subprocess.run([sys.executable, "-m", "unittest"], cwd=tmp_path, check=True, timeout=30)
     assert not session.has_draft()
+
+
+def test_how_many_invocations_a_turn_takes(stack: Stack) -> None:
+    """12 for a turn with two files, the message among them; three more for each other file."""
+    session = stack.session()
+    task = session.message()["task_id"]
+    session.wait_idle()
+    files = session.files()
+    assert len(stack.children(task, "CodingTask/write_file")) == len(files) >= 2
+    of_files = sum(len(stack.children(id, "%")) for id in stack.children(task, "%/write_file"))
+    wait_until(
+        lambda: len(stack.children(task, "%")) + of_files + 2 == 6 + 3 * len(files),
+        what="the task to have told all that it has to tell",
+    )
 
 
 def test_a_new_session_is_empty(stack: Stack) -> None:

@@ -1,6 +1,7 @@
 """What an operator may do to a session: whatever it is, the session is whole and answers again."""
 
 import time
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -72,6 +73,23 @@ def test_a_false_report_closes_nothing(held: Stack) -> None:
     assert held.count("sys_invocation", reports) == 1, "it is looked into again and again"
     assert session.stop() == task
     assert session.statuses() == ["interrupted"]
+
+
+def test_a_task_that_pauses_after_its_report_is_looked_for_less_and_less(held: Stack) -> None:
+    session = held.session()
+    session.hold("bug")
+    session.message("broken after its report")
+    reports = f"target = 'CodingAgent/{session.key}/task_finished'"
+    when = f"SELECT * FROM sys_invocation WHERE {reports}"
+    wait_until(lambda: held.count("sys_invocation", reports) == 4, what="three more looks")
+    delays = [
+        datetime.fromisoformat(row["scheduled_start_at"])
+        - datetime.fromisoformat(row["created_at"])
+        for row in held.admin.query(when)
+        if "scheduled_start_at" in row  # the first report is not scheduled
+    ]
+    assert sorted(round(delay.total_seconds()) for delay in delays) == [1, 2, 4]
+    session.stop()
 
 
 @pytest.mark.timeout(120)

@@ -85,6 +85,11 @@ async def _false_report(job: Job) -> str:
     return "done"
 
 
+async def _broken_after_its_report(job: Job) -> str:
+    report(job.ctx, job.session, TurnRef(turn=job.turn, task_id=job.ctx.request().id))
+    return await _break(job.ctx, job.session)
+
+
 _WORKS = {
     "stubborn": _stubborn,
     "leafy": _leafy,
@@ -93,6 +98,7 @@ _WORKS = {
     "broken": _broken,
     "broken at once": _broken_at_once,
     "false report": _false_report,
+    "broken after its report": _broken_after_its_report,
 }
 
 
