@@ -158,7 +158,13 @@ def _start(root: Path, page: str) -> process.Running:
 
 
 def _wait_ready(running: process.Running) -> None:
-    running.wait_ready(lambda: _info_file(running).exists(), timeout=60)
+    def answers() -> bool:
+        try:
+            return bool(_url(running))
+        except (FileNotFoundError, json.JSONDecodeError):  # not there, or half written
+            return False
+
+    running.wait_ready(answers, timeout=60)
 
 
 def _info_file(running: process.Running) -> Path:
