@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.stack import Session, Stack
-from workbench import start_restate, wait_until
+from workbench import ModelRequest, start_restate, wait_until
 
 
 def _sent(session: Session) -> int:
@@ -39,8 +39,13 @@ def test_what_was_lost_with_the_server_is_counted(held: Stack) -> None:
     session.wait_streaming(1, "plan", tokens=10)
     held.restate.kill()
     start_restate("embedded")
+
+    def hung_up() -> list[ModelRequest]:
+        return [request for request in session.requests() if request.status == "hung up"]
+
+    wait_until(hung_up, what="the agent to hang up")  # what is asked next is answered fast
     session.wait_idle(timeout=40)
-    lost = [request for request in session.requests() if request.status == "hung up"]
+    lost = hung_up()
     assert lost
     wait_until(
         lambda: session.usage()["calls"] == len(session.requests()) - len(lost),
