@@ -138,8 +138,8 @@ _BROKEN = """() => {
 
 
 @contextlib.contextmanager
-def lab(home: Path, browser: Any) -> Iterator[Lab]:
-    """JupyterLab as a reader has it; it and all that its notebooks start are gone in the end."""
+def jupyterlab(home: Path) -> Iterator[subprocess.Popen[str]]:
+    """The command that opens JupyterLab, with its output; ended with the block, as by Ctrl-C."""
     with subprocess.Popen(
         [sys.executable, "-m", "workbench.jupyterlab", "open"],
         env={**os.environ, "WORKBENCH_HOME": str(home), "BROWSER": "true"},
@@ -147,9 +147,16 @@ def lab(home: Path, browser: Any) -> Iterator[Lab]:
         text=True,
     ) as command:
         try:
-            assert command.stdout is not None
-            url = command.stdout.readline().split()[-1]
-            yield Lab(url, home / "reader", browser)
+            yield command
         finally:
             command.send_signal(signal.SIGINT)
-            command.communicate(timeout=30)
+            command.wait(timeout=30)
+
+
+@contextlib.contextmanager
+def lab(home: Path, browser: Any) -> Iterator[Lab]:
+    """JupyterLab as a reader has it; it and all that its notebooks start are gone in the end."""
+    with jupyterlab(home) as command:
+        assert command.stdout is not None
+        url = command.stdout.readline().split()[-1]
+        yield Lab(url, home / "reader", browser)

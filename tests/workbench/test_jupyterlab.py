@@ -7,14 +7,13 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
+from tests.browser.lab import jupyterlab
 from workbench.jupyterlab import update_copies
 
 
@@ -60,20 +59,6 @@ def test_a_changed_copy_is_kept_and_a_new_version_is_announced(
     assert copy.read_text() == "01_second, version 2"
 
 
-@contextmanager
-def _open(home: Path) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, "-m", "workbench.jupyterlab", "open"],
-        env={**os.environ, "WORKBENCH_HOME": str(home), "BROWSER": "true"},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as command:
-        try:
-            yield command
-        finally:
-            command.send_signal(signal.SIGINT)
-
-
 def _processes(home: Path) -> list[psutil.Process]:
     return [
         one
@@ -84,7 +69,7 @@ def _processes(home: Path) -> list[psutil.Process]:
 
 @pytest.mark.timeout(120)
 def test_it_opens_at_the_first_copy_and_ends_with_its_kernels(tmp_path: Path) -> None:
-    with _open(tmp_path) as lab:
+    with jupyterlab(tmp_path) as lab:
         assert lab.stdout is not None
         line = lab.stdout.readline()
         found = re.fullmatch(r"JupyterLab: (http://127\.0\.0\.1:\d+)(/.*)\?token=(\w+)\n", line)
@@ -97,7 +82,7 @@ def test_it_opens_at_the_first_copy_and_ends_with_its_kernels(tmp_path: Path) ->
             for file in ("my-lessons/images/restate_ui_interruption.png", "README.md", "agent"):
                 assert client.get(f"/api/contents/{file}?content=0").status_code == 200
             assert client.post("/api/kernels", json={"name": "python3"}).status_code == 201
-        with _open(tmp_path) as again:
+        with jupyterlab(tmp_path) as again:
             said, _ = again.communicate(timeout=30)
         assert said == f"JupyterLab is open already: {url}{page}?token={token}\n"
         assert len(_processes(tmp_path)) == 3  # the command, JupyterLab, a kernel
