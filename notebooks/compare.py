@@ -2,13 +2,12 @@
 
 | tag | what may vary |
 |---|---|
-| `varies: times` | durations, moments, and the columns of tables that hold them |
+| `varies: times` | durations |
 | `varies: 0..5000` | numbers, from 0 to 5000, and with them the spaces that align columns |
 | `varies: ids` | ids in full, such as `inv_1gvxU0G1kYuH5fxmpD58BhRUpfhhWsxChe` |
 | `varies: place` | where the servers run: URLs, pids, the mode, and what is registered already |
 | `varies: /\\d+ tokens?/` | what matches this regular expression |
 | `varies: lines /^ *!/` | how many lines match this expression, if there are any |
-| `varies: bars` | the bars of a timeline in text, and its legend |
 | `varies: order` | the order of the lines |
 | `varies: vqueues` | all of it, on a server with `RESTATE_EXPERIMENTAL_ENABLE_VQUEUES=true` |
 
@@ -23,8 +22,6 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from workbench.views.figure_style import BARS, MARKS
-
 _PREFIX = "varies:"
 _TIME = "«time»"
 
@@ -34,19 +31,10 @@ _SIGNED = f"-?{_VALUE}"  # a clock that is set back makes negative times
 _NUMBER = re.compile(rf"(?<![\w.…-]){_VALUE}(?!\w|[.-]\w)")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
-_STYLES: list[Any] = [*BARS.values(), *MARKS.values()]
-_SIGN = f"[{re.escape(''.join(style.character for style in _STYLES))}]"
-_MARK = f"[{re.escape(''.join(style.character for style in MARKS.values()))}]"
-_LEGEND = "|".join(re.escape(f"{style.character} {style.meaning}") for style in _STYLES)
-
-_COLUMNS_OF_TIMES = {"ms", "began", "ended", "first token", "waited (ms)"}
 _NAMED = {
     "times": [
         # 813 ms, 2.9 s; and before them 1688, 1702, 1725 ms, or from 1,668 to 2,115 ms.
         (rf"(?<![\w.]){_SIGNED}(?:(?:, | to | and ){_SIGNED})*(?= ?(?:ms|s|seconds?)\b)", _TIME),
-        # ✕697, ◆1045: a mark's moment; ● completed 1204: an end's.
-        (rf"(?<={_MARK}){_SIGNED}", _TIME),
-        (rf"(?<={_MARK} )([a-z -]+ ){_SIGNED}", rf"\1{_TIME}"),
     ],
     "ids": [(r"\b(inv|dp|sub)_\w{20,}", "«id»")],
     "place": [
@@ -54,11 +42,6 @@ _NAMED = {
         (r"\bpid \d+", "«pid»"),
         (r"\((embedded|docker)\)", "«mode»"),
         (r"POST /deployments → 20[01]", "«registered»"),
-    ],
-    "bars": [
-        (rf"[·{_SIGN[1:-1]}]{{24,}}", "«bar»"),
-        # Which signs there are to be explained depends on the bars; the words do not.
-        (rf"(?:(?<= · )|^)(?:{_LEGEND})(?: · |\n|$)", ""),
     ],
     "order": [],
     "vqueues": [],
@@ -131,16 +114,12 @@ def _blocks(outputs: Sequence[Any]) -> list[tuple[str, str]]:
             blocks.append(("error", f"{output['ename']}: {output['evalue']}"))
         else:
             for kind, data in sorted(output["data"].items()):
-                is_png = str(data).startswith("iVBORw0KGgo")  # how one begins, in base64
-                image = "a picture" if is_png else "no picture"
-                blocks.append((kind, image if kind == "image/png" else str(data)))
+                blocks.append((kind, str(data)))
     return blocks
 
 
 def _masked(text: str, variations: Sequence[str]) -> list[str]:
     """The lines of `text`, with a sign in place of all that may vary."""
-    if "times" in variations:
-        text = _without_columns_of_times(text)  # first: columns are known by their places
     for variation in variations:
         if variation.startswith("lines "):
             text = _once(text, _expression(variation))
@@ -158,32 +137,10 @@ def _without(text: str, variations: Sequence[str]) -> str:
     """`text` with signs in place of what is named, and of what matches an expression."""
     patterns = [pattern for name in _NAMED if name in variations for pattern in _NAMED[name]]
     expressions = [_expression(variation) for variation in variations if variation[0] == "/"]
-    # Times before expressions, and bars after: the order in which they contain each other.
-    bars = [pattern for pattern in patterns if pattern in _NAMED["bars"]]
-    others = [pattern for pattern in patterns if pattern not in bars]
     quoted = [(one, f"«{one}»".replace("\\", r"\\")) for one in expressions]
-    for pattern, sign in [*others, *quoted, *bars]:
+    for pattern, sign in [*patterns, *quoted]:  # times before expressions that contain them
         text = re.sub(pattern, sign, text, flags=re.MULTILINE)
     return text
-
-
-def _without_columns_of_times(text: str) -> str:
-    """`text` with a sign for each time in its tables, known by the rule below a header."""
-    lines = text.splitlines()
-    names: list[str] = []
-    for number, line in enumerate(lines):
-        if number and re.fullmatch(r"-+(?:  -+)+", line):
-            spans = [found.span() for found in re.finditer("-+", line)]
-            names = [lines[number - 1][start:end].strip() for start, end in spans]
-        elif not line.strip():
-            names = []
-        elif names:
-            cells = [line[start:end].strip() for start, end in spans]
-            lines[number] = "  ".join(
-                _TIME if name in _COLUMNS_OF_TIMES and cell else cell
-                for name, cell in zip(names, cells, strict=True)
-            )
-    return "\n".join(lines)
 
 
 def _once(text: str, expression: str) -> str:
@@ -212,10 +169,7 @@ def _out_of_range(text: str, committed: str, variations: Sequence[str]) -> list[
     if not ranges:
         return []
     least, most = float(ranges[-1][1]), float(ranges[-1][2])
-    if "times" in variations:
-        text = _without_columns_of_times(text)
-    others = [variation for variation in variations if variation != "bars"]
-    numbers = dict.fromkeys(_NUMBER.findall(_without(text, others)))
+    numbers = dict.fromkeys(_NUMBER.findall(_without(text, variations)))
     known = set(_NUMBER.findall(committed))
     return [
         number

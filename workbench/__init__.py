@@ -3,10 +3,8 @@
 
     import workbench as wb
 
-    restate = wb.start_restate()
-    model = wb.start_model()
-    agent = wb.start_agent(restate, model)
-    admin, ingress = wb.Admin(restate), wb.Ingress(restate)
+    restate, model, admin, ingress = wb.up()
+    agent = wb.serve_agent()
 
 Everything that is started stays, for the next notebook to find, until `wb.stop_all()`. Each
 `show_…` prints a table or displays a picture; its `…_rows` gives the same as data.
@@ -19,26 +17,32 @@ import asyncio
 import os
 
 from workbench.agent_process import AgentProcess, start_agent
+from workbench.ask import ask
+from workbench.bench import Bench, up
 from workbench.clients import Admin, AdminError, Ingress, IngressError, WaitTimeout, wait_until
-from workbench.ids import get_ipython
-from workbench.lesson import new_key, show_source, show_ui, stop_all
+from workbench.deploy import cut_off, serve, serve_agent
+from workbench.exercises import Wrong, check, hint, need, solution
+from workbench.ids import get_ipython, short_ids
+from workbench.lesson import new_key, quiet, show_file, show_source, show_ui, stop_all
 from workbench.loopback import no_proxy
-from workbench.model_client import ModelRequest, Provider, ScriptedModel, start_model
+from workbench.model_client import (
+    ModelRequest,
+    Provider,
+    ScriptedModel,
+    start_model,
+    start_scripted_model,
+)
+from workbench.program import Program
+from workbench.progress import done, predict, reveal
 from workbench.restate import Restate, start_restate
 from workbench.serve import Served, serve_here
 from workbench.state_dir import WorkbenchError
 from workbench.views.invocations import invocation_rows, show_invocations
 from workbench.views.journal import journal_rows, show_journal
-from workbench.views.lanes import lane_rows, show_lanes
-from workbench.views.lifecycle.show import show_lifecycle
-from workbench.views.model_requests import show_model_requests
+from workbench.views.lanes import lanes, show_lanes, show_tree
 from workbench.views.session import show_history, show_turns
-from workbench.views.state import show_state, state_rows
-from workbench.views.state_changes import show_state_changes, state_of
-from workbench.views.timeline.show import cleanup_rows, show_timeline, timeline_rows
+from workbench.views.state import show_state, state_of, state_rows
 from workbench.views.tree import tree_rows
-from workbench.views.tree_picture import show_tree
-from workbench.views.watch.show import watch_tree
 
 
 def _let_cells_call_asyncio_run() -> None:

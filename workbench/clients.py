@@ -313,6 +313,30 @@ class Admin(_Client):
             raise WorkbenchError(f"Waited for {wanted}; it has completed.\nRow: {shown}")
         return dict.fromkeys(_ROW.split(", ")) | row
 
+    def wait_idle(self, service: str, key: str, *, timeout: float = 10.0) -> None:
+        """Wait, without a word, until no call of this virtual object is open or queued.
+
+        Raises WaitTimeout, with the calls that are, after `timeout` seconds.
+        """
+        sql = (
+            "SELECT target, status FROM sys_invocation WHERE status <> 'completed' "
+            f"AND target_service_name = {sql_text(service)} "
+            f"AND target_service_key = {sql_text(key)}"
+        )
+        open_calls: list[dict[str, Any]] = []
+
+        def idle() -> bool:
+            open_calls[:] = self.query(sql, echo=False)
+            return not open_calls
+
+        try:
+            wait_until(idle, what=f"{service}/{key} to be idle", timeout=timeout)
+        except WaitTimeout:
+            raise WaitTimeout(
+                f"Waited {timeout:g} s for {service}/{key} to be idle, in vain.\n"
+                f"Still open: {compact_json(open_calls)}"
+            ) from None
+
     def register(self, uri: str, *, force: bool = False) -> dict[str, Any]:
         """Register the deployment at `uri`; return its id, services and their revisions.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import io
 import itertools
 import os
 import secrets
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import process
 from workbench.ids import get_ipython, short_ids
 from workbench.restate.docker import stop_docker
+from workbench.state_dir import REPOSITORY
 
 if TYPE_CHECKING:
     from workbench.restate import Restate
@@ -48,9 +51,22 @@ def new_key(prefix: str) -> str:
     return f"{prefix}-{''.join(secrets.choice(_ALPHABET) for _ in range(4))}"
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Print nothing meanwhile, where many requests are sent at once."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
 def show_source(*objects: Callable[..., Any] | type | ModuleType) -> None:
     """Display the source of functions, classes or modules, read from the files that run."""
     text = "\n\n\n".join(inspect.getsource(each).rstrip() for each in objects)
+    _display({"text/markdown": f"```python\n{text}\n```", "text/plain": text})
+
+
+def show_file(path: str) -> None:
+    """Display a file of Python; `path` is relative to the notebooks."""
+    text = (REPOSITORY / "notebooks" / path).read_text(encoding="utf-8").rstrip()
     _display({"text/markdown": f"```python\n{text}\n```", "text/plain": text})
 
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from workbench import process
+from workbench.clients import wait_until
 from workbench.scripted_model.requests import ModelRequest
 from workbench.state_dir import WorkbenchError, exclusive, state_dir
 
 __all__ = ["ModelRequest", "Provider", "ScriptedModel", "start_model"]
 
 _NAME = "model"
+_STILL = 0.05  # seconds, at 250 tokens a second
 _OPENAI_URL = "https://api.openai.com/v1"  # where the OpenAI client goes unless told otherwise
 
 
@@ -86,6 +89,37 @@ class ScriptedModel:
         """Answer again."""
         self._call("DELETE", "fault")
 
+    def hold(self, match: str = "", *, at: int = 3) -> None:
+        """Stop answers after `at` tokens until `release()`, however long that takes.
+
+        It holds requests with the text `match` in their label or their last user message, those
+        under way included; without one, all.
+        """
+        self._call("POST", "gates", {"match": match, "at": at})
+
+    def wait_held(self, label: str = "", *, count: int = 1, timeout: float = 10.0) -> None:
+        """Wait until `count` requests with `label` in their label are held: silent for a moment.
+
+        Raises WaitTimeout, with those that there are, after `timeout` seconds.
+        """
+
+        def held() -> list[ModelRequest]:
+            return [
+                request
+                for request in self.requests()
+                if label in request.label and request.status == "streaming" and _is_still(request)
+            ]
+
+        wait_until(lambda: len(held()) >= count, what=f"{count} held {label!r}", timeout=timeout)
+
+    def release(self, match: str = "") -> None:
+        """Let held answers go on: those with `match` in their request, or all."""
+        self._call("DELETE", "gates", match=match)
+
+    def mark(self) -> int:
+        """The number of the newest request, for `requests(after=…)`."""
+        return max((request.number for request in self.requests()), default=0)
+
     def requests(self, label_prefix: str = "", *, after: int = 0) -> list[ModelRequest]:
         """The requests so far whose label begins so (`"my-session/3/"`), in order of arrival.
 
@@ -111,6 +145,10 @@ class ScriptedModel:
         if response.is_error:
             raise WorkbenchError(f"Scripted model: {response.json()['error']['message']}")
         return response
+
+
+def _is_still(request: ModelRequest) -> bool:
+    return bool(request.last_token_at) and time.time() - float(request.last_token_at or 0) > _STILL
 
 
 class Provider:
@@ -139,29 +177,32 @@ class Provider:
         )
 
 
-def start_model(
-    *,
-    tokens_per_second: float = 250.0,
-    first_token_seconds: float = 0.05,
-    scripted: bool = False,
-) -> ScriptedModel | Provider:
+def start_model() -> ScriptedModel | Provider:
+    """The provider that OPENAI_API_KEY or OPENAI_BASE_URL name; without one, the scripted model.
+
+    Raises WorkbenchError, with the end of the log, if that does not come up.
+    """
+    if os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"):
+        return Provider(os.environ.get("OPENAI_BASE_URL") or _OPENAI_URL)
+    return start_scripted_model()
+
+
+def start_scripted_model(
+    *, tokens_per_second: float = 250.0, first_token_seconds: float = 0.05
+) -> ScriptedModel:
     """Start the scripted model, or find it running; it then has these settings and no fault.
 
-    With OPENAI_API_KEY or OPENAI_BASE_URL in the environment nothing is started, and the settings
-    have no meaning; unless `scripted` asks for the scripted model, whatever the environment says.
     Raises WorkbenchError, with the end of the log, if it does not come up.
     """
-    given = os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")
-    if given and not scripted:
-        return Provider(os.environ.get("OPENAI_BASE_URL") or _OPENAI_URL)
     with exclusive(_NAME):
         running = process.find(_NAME) or _start()
         port_file = Path(running.extra["port_file"])
         # It listens before it writes the file, so a reader of the port can connect.
         running.wait_ready(port_file.exists)
     model = ScriptedModel(running, int(port_file.read_text()))
-    # An earlier lesson may have left it slow, or broken in the middle of a scenario.
+    # An earlier lesson may have left it slow, held, or broken in the middle of a scenario.
     model.mend()
+    model.release()
     model.set(tokens_per_second=tokens_per_second, first_token_seconds=first_token_seconds)
     return model
 

@@ -44,6 +44,11 @@ class Served(contextlib.AbstractContextManager["Served"]):
         self._thread = threading.Thread(target=self._run, name=f"serve {name}", daemon=True)
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still serves."""
+        return self._thread.is_alive()
+
     def stop(self, grace: float = 10.0) -> None:
         """Stop serving; the port is free when this returns. Nothing happens the second time.
 
@@ -146,16 +151,24 @@ def serve_here(
     """
     import restate as sdk  # a quarter of a second, which most lessons need not wait for
 
+    keys = list(restate.identity_keys) if restate else None
+    app = sdk.app(services, identity_keys=keys)
     name = name or ", ".join(service.name for service in services)
+    return serve_app(app, name=name, port=port, restate=restate)
+
+
+def serve_app(
+    app: Any, *, name: str, port: int | None = None, restate: Restate | None = None
+) -> Served:
+    """Serve an ASGI app as `serve_here` does services."""
     former = _served.get(name)
     port = port or (former.port if former else None)
     for served in list(_served.values()):
         if served is former or served.port == port:
             served.stop()
-    keys = list(restate.identity_keys) if restate else None
     listener = _listen(port, restate.agent_bind if restate else "127.0.0.1")
     host = restate.agent_host if restate else "127.0.0.1"
-    _served[name] = Served(name, sdk.app(services, identity_keys=keys), listener, host)
+    _served[name] = Served(name, app, listener, host)
     return _served[name]
 
 

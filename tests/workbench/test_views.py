@@ -10,6 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from workbench.views.lifecycle.rows import lifecycle_rows
+from workbench.views.model_requests import in_order, model_request_rows
+from workbench.views.state_changes import StateSnapshot, state_change_rows
 
 from tests.flaky import Flaky
 from workbench import (
@@ -31,9 +34,6 @@ from workbench.clients import Admin, Ingress
 from workbench.ids import clipped, without_middle
 from workbench.restate import Restate
 from workbench.views.clock import instant, milliseconds
-from workbench.views.lifecycle.rows import lifecycle_rows
-from workbench.views.model_requests import in_order, model_request_rows
-from workbench.views.state_changes import StateSnapshot, state_change_rows
 from workbench.views.table import print_table
 
 SUCCESS = "completed · success"

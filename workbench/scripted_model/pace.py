@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Receive
 
+from workbench.scripted_model.gates import Gates
+
 # Rounds of the event loop from the closing of a socket to the end of the task that waits for it.
 _ROUNDS = 4
 
@@ -28,7 +30,9 @@ async def disconnected(receive: Receive) -> None:
         pass
 
 
-async def paced(total: int, settings: Settings, gone: asyncio.Task[None]) -> AsyncIterator[int]:
+async def paced(
+    total: int, settings: Settings, gone: asyncio.Task[None], gates: Gates, request: str
+) -> AsyncIterator[int]:
     """Yield how many further tokens are due, until `total` were or the client has `gone`.
 
     Each token is due at its own time on the clock, not a pause after the one before: the rate
@@ -36,7 +40,12 @@ async def paced(total: int, settings: Settings, gone: asyncio.Task[None]) -> Asy
     """
     due = time.monotonic() + settings.first_token_seconds
     sent = 0
-    while sent < total:
+    while sent < total and not gone.done():
+        limit = gates.limit(request)
+        if limit is not None and sent >= limit:
+            await gates.released(gone)
+            due = time.monotonic()
+            continue
         # With a time limit of 0, too, this lets the loop hear of a hang-up.
         await asyncio.wait({gone}, timeout=max(0.0, due - time.monotonic()))
         # A loop that was held up finds the timer and the hang-up at once, and sees to the timer
@@ -47,7 +56,7 @@ async def paced(total: int, settings: Settings, gone: asyncio.Task[None]) -> Asy
             return
         now = time.monotonic()
         batch = 0
-        while due <= now and sent + batch < total:
+        while due <= now and sent + batch < min(total, total if limit is None else limit):
             batch += 1
             due += 1 / settings.tokens_per_second
         sent += batch

@@ -5,6 +5,7 @@
 - `GET /control/requests?prefix=&after=`: the requests so far (`requests.py`).
 - `PATCH /control/settings`: change the rate (`pace.py`).
 - `PUT /control/fault`, `DELETE /control/fault`: make requests fail, and mend (`faults.py`).
+- `POST /control/gates`, `DELETE /control/gates?match=`: hold answers, and release (`gates.py`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from workbench.scripted_model.answers import answer_to, last_user_text, step_of
 from workbench.scripted_model.faults import Fault, drop_connection
+from workbench.scripted_model.gates import Gate, Gates
 from workbench.scripted_model.openai_format import (
     ApiError,
     ChatRequest,
@@ -46,6 +48,8 @@ def create_app() -> Starlette:
             Route("/control/settings", control.change_settings, methods=["PATCH"]),
             Route("/control/fault", control.put_fault, methods=["PUT"]),
             Route("/control/fault", control.mend, methods=["DELETE"]),
+            Route("/control/gates", control.hold, methods=["POST"]),
+            Route("/control/gates", control.release, methods=["DELETE"]),
         ],
         exception_handlers={ApiError: _answer_api_error, HTTPException: _answer_http_error},
     )
@@ -72,6 +76,7 @@ class ChatCompletions:
     def __init__(self) -> None:
         self.settings = Settings()
         self.fault: Fault | None = None
+        self.gates = Gates()
         self.log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -139,7 +144,8 @@ class ChatCompletions:
         sent = 0
         if kind == "hang":
             await gone
-        async for due in paced(len(pieces), self.settings, gone):
+        request = f"{record.label}\n{last_user_text(chat.messages)}"
+        async for due in paced(len(pieces), self.settings, gone, self.gates, request):
             if chat.stream:
                 events += b"".join(completion.token(piece) for piece in pieces[sent : sent + due])
                 await send({"type": "http.response.body", "body": events, "more_body": True})
@@ -189,6 +195,15 @@ class Control:
 
     async def mend(self, request: Request) -> Response:
         self._chat.fault = None
+        return Response(status_code=204)
+
+    async def hold(self, request: Request) -> Response:
+        gate = parse(Gate, await request.body(), hint=_fields(Gate))
+        self._chat.gates.hold(gate)
+        return JSONResponse(gate.model_dump())
+
+    async def release(self, request: Request) -> Response:
+        self._chat.gates.release(request.query_params.get("match", ""))
         return Response(status_code=204)
 
 

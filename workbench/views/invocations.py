@@ -18,9 +18,17 @@ def show_invocations(
     *,
     ids: Collection[str] | None = None,
     root: str | None = None,
+    leave_out: Collection[str] = (),
 ) -> None:
-    """Print the invocations that `invocation_rows` finds, in its order."""
-    rows = invocation_rows(admin, ids=ids, root=root)
+    """Print the invocations that `invocation_rows` finds, in its order.
+
+    `leave_out` names services or handlers of no interest, such as `UsageMeter`.
+    """
+    rows = [
+        row
+        for row in invocation_rows(admin, ids=ids, root=root)
+        if not set(leave_out).intersection(row["target"].split("/"))
+    ]
     # The number of the attempt says something only once there was a second; a caller is found by
     # its id in show_tree.
     hidden = set() if any((row["attempt"] or 0) > 1 for row in rows) else {"attempt"}

@@ -18,7 +18,7 @@ from workbench.views.journal_entry import (
     name_of,
     result_of,
 )
-from workbench.views.table import TIME_WIDTH, print_table
+from workbench.views.table import print_table
 
 if TYPE_CHECKING:
     from workbench.clients import Admin
@@ -43,7 +43,6 @@ def show_journal(admin: Admin, id: str) -> None:
         [
             {
                 "#": row["index"],
-                "ms": row["ms"],
                 "entry": row["entry"],
                 "name": row["name"],
                 "done": {True: "yes", False: "no", None: ""}[row["done"]],
@@ -51,9 +50,9 @@ def show_journal(admin: Admin, id: str) -> None:
             }
             for row in shown
         ],
-        widths={"name": 34, "ms": TIME_WIDTH},
+        widths={"name": 34},
         targets=["name"],
-        right=["#", "ms"],
+        right=["#"],
     )
 
 

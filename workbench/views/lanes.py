@@ -1,71 +1,181 @@
-"""Who was at work when: a bar for each invocation, all on one axis of time.
+"""Who was at work when: a lane for each invocation, on an axis that counts events, not seconds.
 
-Two bars side by side in time are two invocations that ran at once, which no table of times shows at
-a glance.
+So a picture is the same however fast the machine is and however slowly somebody reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import html
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workbench.views.clock import milliseconds
+from workbench.ids import get_ipython
+from workbench.views.clock import instant
 from workbench.views.invocation_row import fetch, in_list, status
-from workbench.views.table import print_table
+from workbench.views.journal_entry import CANCEL_SIGNAL
+from workbench.views.tree import HOW, tree_rows
 
 if TYPE_CHECKING:
     from workbench.clients import Admin
 
-_COLUMNS = 40
+_ROOM = 60
+"""Characters for the lanes; from one event to the next there are four at most."""
+
+# What happens to an invocation: the sign for it, and how its lane goes on. Where several happen in
+# one millisecond, what ends comes before what that brings about.
+_ENDS, _CANCEL, _FAILS, _PAUSES, _GOES_ON, _BEGINS, _STARTS, _ENDS_AT_ONCE = range(8)
+_LOOKS = {
+    _BEGINS: ("", "┄"),
+    _STARTS: ("", "█"),
+    _ENDS_AT_ONCE: ("█", "·"),
+    _CANCEL: ("✕", "▒"),
+    _FAILS: ("!", "~"),
+    _PAUSES: ("", "‖"),
+    _GOES_ON: ("", "█"),
+    _ENDS: ("", "·"),
+}
+_MEANINGS = {
+    "█": "at work",
+    "┄": "waits for its turn",
+    "✕": "told to stop",
+    "▒": "at work after that",
+    "!": "an attempt failed",
+    "~": "waits, or tries again",
+    "‖": "paused",
+    "▶": "not over",
+}
+# Colours that read on a light ground and on a dark one.
+_COLORS = {"█": "#3b82f6", "▶": "#3b82f6", "▒": "#a78bfa", "~": "#f59e0b", "‖": "#eab308"}
+_COLORS |= {"✕": "#ef4444", "!": "#ef4444"}
 
 
-def show_lanes(admin: Admin, ids: Sequence[str]) -> None:
-    """Print `lane_rows` with a bar each; the bar of one that is not over goes to the right edge."""
-    rows = lane_rows(admin, ids)
-    end = max([1, *(row["ended"] or row["began"] + 1 for row in rows)])
-    print_table(
-        "At work, in milliseconds since the first was created",
-        [
-            {
-                "#": number,
-                "began": row["began"],
-                "ended": row["ended"],
-                "at work": _bar(row["began"], end if row["ended"] is None else row["ended"], end),
-                "outcome": row["status"].split(" · ", 1)[-1],
-                "id": row["id"],
-            }
-            for number, row in enumerate(rows, start=1)
-        ],
-        widths={"outcome": 25},
-        right=["#", "began", "ended"],
-    )
+class _Event(NamedTuple):
+    at: datetime
+    kind: int
+    id: str
 
 
-def lane_rows(admin: Admin, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows of `id`, `target`, `status`, `began`, `ended`, in the order of `ids`.
+def show_lanes(admin: Admin, ids: Mapping[str, str] | Sequence[str]) -> None:
+    """Show a lane for each invocation: `{"task 1": "inv_…"}`, or ids alone."""
+    named = ids if isinstance(ids, Mapping) else {f"task {n}": id for n, id in enumerate(ids, 1)}
+    _show(lanes(admin, list(named.items())))
 
-    `began` is the creation and `ended` the completion, in milliseconds since the first creation
-    among them; `ended` is None for one that is not over. `status` is as in `invocation_rows`. An id
-    without a record is left out.
+
+def show_tree(admin: Admin, root: str, *, leave_out: Sequence[str] = ()) -> None:
+    """Show a lane for each invocation below `root`, indented below its caller.
+
+    `leave_out` names services or handlers of no interest, such as `UsageMeter`.
     """
-    found = fetch(admin, in_list("id", ids))
-    if not found:
-        return []
-    begin = found[0]["created_at"]
-    rows = {
-        row["id"]: {
-            "id": row["id"],
-            "target": row["target"],
-            "status": status(row),
-            "began": milliseconds(row["created_at"], begin),
-            "ended": milliseconds(row["completed_at"], begin),
-        }
-        for row in found
-    }
-    return [rows[id] for id in ids if id in rows]
+    rows = [
+        row
+        for row in tree_rows(admin, root)
+        if not set(leave_out).intersection(row["target"].split("/"))
+    ]
+    _show(lanes(admin, [(_branch(row), row["id"]) for row in rows]))
 
 
-def _bar(began: int, ended: int, end: int) -> str:
-    left = min(began * _COLUMNS // end, _COLUMNS - 1)
-    right = max(ended * _COLUMNS // end, left + 1)
-    return "·" * left + "█" * (right - left) + "·" * (_COLUMNS - right)
+def lanes(admin: Admin, named: Sequence[tuple[str, str]]) -> str:
+    """The lanes as text, one for each label and id, with a legend of the signs in it."""
+    rows = {row["id"]: row for row in fetch(admin, in_list("id", [id for _, id in named]))}
+    events = _without_short_waits(sorted(_events(admin, rows)))
+    step = max(1, min(4, _ROOM // max(1, len(events))))
+    width = max((len(label) for label, _ in named), default=0)
+    bars = {id: _bar(row, events, step) for id, row in rows.items()}
+    drawn = [
+        f"{label:<{width}}  {bars.get(id, '·' * step * len(events))}  "
+        + (status(rows[id]) if id in rows else "no record")
+        for label, id in named
+    ]
+    legend = [f"{s} {what}" for s, what in _MEANINGS.items() if any(s in b for b in bars.values())]
+    return "\n".join([*drawn, "", " · ".join(legend)])
+
+
+def _events(admin: Admin, rows: Mapping[str, Any]) -> Iterator[_Event]:
+    for id, row in rows.items():
+        began = instant(row["created_at"])
+        yield _Event(began, _BEGINS, id)
+        if row["running_at"]:
+            yield _Event(instant(row["running_at"]), _STARTS, id)
+        if row["completed_at"]:
+            ended = instant(row["completed_at"])
+            yield _Event(ended, _ENDS if ended > began else _ENDS_AT_ONCE, id)
+    where = in_list("id", rows)
+    entries = admin.query(
+        f"SELECT id, index, appended_at, entry_lite_json FROM sys_journal WHERE {where}", echo=False
+    )
+    for entry in entries:
+        if _is_cancel(json.loads(entry["entry_lite_json"])):
+            yield _Event(instant(entry["appended_at"]), _CANCEL, entry["id"])
+    failures = admin.query(
+        "SELECT id, appended_at, event_type FROM sys_journal_events "
+        f"WHERE {where} AND event_type IN ('TransientError', 'Paused')",
+        echo=False,
+    )
+    for failure in failures:
+        at = instant(failure["appended_at"])
+        kind = _PAUSES if failure["event_type"] == "Paused" else _FAILS
+        yield _Event(at, kind, failure["id"])
+    for id in {failure["id"] for failure in failures}:  # it goes on with the next entry
+        last = max(instant(one["appended_at"]) for one in failures if one["id"] == id)
+        later = [
+            instant(entry["appended_at"])
+            for entry in entries
+            if entry["id"] == id and instant(entry["appended_at"]) > last
+        ]
+        if later:
+            yield _Event(min(later), _GOES_ON, id)
+
+
+def _without_short_waits(events: list[_Event]) -> list[_Event]:
+    """The events; a start that follows its beginning before anything else happens is no event."""
+    return [
+        event
+        for before, event in zip([None, *events], events, strict=False)
+        if not (event.kind == _STARTS and before and before[1:] == (_BEGINS, event.id))
+    ]
+
+
+def _bar(row: Mapping[str, Any], events: Sequence[_Event], step: int) -> str:
+    """The lane of one invocation: a sign where something happens to it, then how it goes on."""
+    bar, filling = "", "·"
+    starts = {(event.id, event.kind) for event in events}
+    for event in events:
+        sign = ""
+        if event.id == row["id"]:
+            sign, filling = _LOOKS[event.kind]
+            if event.kind == _BEGINS and (event.id, _STARTS) not in starts and row["running_at"]:
+                filling = "█"
+        bar += sign + filling * (step - len(sign))
+    return bar if row["completed_at"] else bar[:-1] + "▶"
+
+
+def _is_cancel(entry: Any) -> bool:
+    ((side, content),) = entry.items()
+    return side == "Notification" and bool(content["id"].get("SignalIndex") == CANCEL_SIGNAL)
+
+
+def _branch(row: Mapping[str, Any]) -> str:
+    service, *key, handler = row["target"].split("/")
+    name = f"{service}/…/{handler}" if key else f"{service}/{handler}"
+    return f"{row['branch'].replace('── ', '─ ')}{name}{HOW.get(row['how'], '')}"
+
+
+def _show(text: str) -> None:
+    if get_ipython() is None:
+        print(text)
+        return
+    from IPython.display import display  # slow to import
+
+    data = {"text/plain": text, "text/html": f"<pre>{_colored(text)}</pre>"}
+    display(data, raw=True)  # type: ignore[no-untyped-call]
+
+
+def _colored(text: str) -> str:
+    parts = []
+    for color, run in itertools.groupby(text, lambda sign: _COLORS.get(sign, "")):
+        part = html.escape("".join(run))
+        parts.append(f'<span style="color: {color}">{part}</span>' if color else part)
+    return "".join(parts)

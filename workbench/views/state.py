@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,11 @@ def show_state(admin: Admin, service: str, key: str) -> None:
         widths={"key": 30},
         right=["bytes"],
     )
+
+
+def state_of(admin: Admin, service: str, key: str) -> dict[str, Any]:
+    """The state of one virtual object: its keys and their values."""
+    return {row["key"]: json.loads(row["value"]) for row in state_rows(admin, service, key)}
 
 
 def state_rows(admin: Admin, service: str, key: str) -> list[dict[str, Any]]:

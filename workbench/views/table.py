@@ -10,8 +10,6 @@ from workbench.ids import clipped, short_ids, without_middle
 
 MAX_ROWS = 80
 WIDTH = 100  # what a notebook's output shows without scrolling sideways
-TIME_WIDTH = 6
-"""The room for a column of milliseconds."""
 _LEAST = 24
 # tabulate's own: between two columns, and what it adds to a header.
 _GAP = 2

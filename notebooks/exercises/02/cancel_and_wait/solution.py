@@ -1,0 +1,7 @@
+async def my_message(ctx: ObjectContext, text: str, work) -> str:
+    if current := await ctx.get("current", type_hint=str):
+        ctx.cancel_invocation(current)
+        await wait_completed(ctx.attach_invocation(current))
+    sent = ctx.service_send(work, {"session": ctx.key(), "text": text})
+    ctx.set("current", await sent.invocation_id())
+    return await sent.invocation_id()

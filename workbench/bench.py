@@ -1,0 +1,65 @@
+"""What every lesson begins with: a server, a model, and a client for each side of the server."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from workbench import loopback
+from workbench.clients import Admin, Ingress, sql_text
+from workbench.model_client import ScriptedModel, start_scripted_model
+from workbench.restate import Restate, start_restate
+from workbench.state_dir import WorkbenchError
+
+__all__ = ["Bench", "current", "up"]
+
+
+class Bench(NamedTuple):
+    """What `up()` returns."""
+
+    restate: Restate
+    model: ScriptedModel
+    admin: Admin
+    ingress: Ingress
+
+
+_bench: Bench | None = None
+
+
+def up() -> Bench:
+    """Start Restate and the scripted model, or find them running; print where they are.
+
+    Invocations of lessons whose kernel is gone could never end: they are killed. Raises what
+    `start_restate` and `start_scripted_model` raise.
+    """
+    global _bench
+    restate, model = start_restate(), start_scripted_model()
+    if _bench is None or _bench.restate.admin_url != restate.admin_url:
+        _bench = Bench(restate, model, Admin(restate), Ingress(restate))
+    _bench = _bench._replace(restate=restate, model=model)
+    _sweep(_bench.admin)
+    print(restate, model, sep="\n")
+    return _bench
+
+
+def current() -> Bench:
+    """What `up()` last returned here. Raises WorkbenchError before that."""
+    if _bench is None:
+        raise WorkbenchError("Nothing is started yet: run the lesson's first cell, wb.up().")
+    return _bench
+
+
+def _sweep(admin: Admin) -> None:
+    """Kill what is pinned to a listener that an earlier kernel had, and end its deployments."""
+    for deployment in admin.request("GET", "/deployments", echo=False)["deployments"]:
+        url = urlsplit(str(deployment.get("uri", "")))
+        is_lesson = len(url.path.strip("/")) == 8  # as `serve` names a version
+        if not is_lesson or url.port is None or not loopback.is_free(url.port):
+            continue
+        where = f"pinned_deployment_id = {sql_text(deployment['id'])} AND status <> 'completed'"
+        for row in admin.query(f"SELECT id FROM sys_invocation WHERE {where}", echo=False):
+            path = f"/invocations/{row['id']}/kill"
+            admin.request("PATCH", path, allow={404, 409}, echo=False)
+        admin.request(
+            "DELETE", f"/deployments/{deployment['id']}?force=true", allow={404}, echo=False
+        )

@@ -1,1 +1,0 @@
-"""The statuses of an invocation, and the way that one of them took through them."""
