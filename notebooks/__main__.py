@@ -18,7 +18,8 @@ _FOLDER = Path(__file__).parent
 _CHECK = """\
 Run the lessons, and compare what each cell puts out with what is committed: a difference is shown
 and fails the check. What may vary is marked in the cells' tags ("varies: …"). The form of the
-lessons is checked too: sections, links, order of execution, proofs that prove nothing.
+lessons is checked too: scenes, length, links, proofs that prove nothing. Each exercise's solution
+has to be right, and its wrong answers wrong.
 build/ gets executed copies, pages of them (index.html) and junit.xml.
 """
 _RUN = "Run lessons; build/ gets executed copies, pages of them (index.html) and junit.xml."
@@ -57,6 +58,14 @@ def parse(arguments: list[str]) -> list[str | Path]:
     )
     parser.add_argument("--build", type=Path, default=_build(), help="for results")
     if check:
+        parser.add_argument(
+            "--as",
+            dest="variant",
+            choices=("slow", "twice", "shuffled"),
+            help="go through the lessons as another reader would; nothing is compared",
+        )
+        parser.add_argument("--pause", type=_count, default=75, help="of a slow reader, in seconds")
+        parser.add_argument("--seed", type=_count, default=1, help="of a shuffled order")
         parser.add_argument("--update", action="store_true", help="write what differs")
         parser.add_argument(
             "--everything", action="store_true", help="with --update: what may vary too"
@@ -73,6 +82,12 @@ def parse(arguments: list[str]) -> list[str | Path]:
     numbers = [f"--jobs={chosen.jobs}", f"--cell-timeout={chosen.cell_timeout}"]
     results = [f"--build={chosen.build.resolve()}", f"--junitxml={chosen.build / 'junit.xml'}"]
     form = [_FOLDER / "test_form.py"] if check else []
+    if check and not chosen.lesson:
+        form.append(_FOLDER / "test_exercises.py")
+    if check and chosen.variant:
+        form = []
+        flags += [f"--variant={chosen.variant}", f"--pause={chosen.pause}", f"--seed={chosen.seed}"]
+        numbers[1] = f"--cell-timeout={chosen.cell_timeout + chosen.pause}"
     return [*flags, *numbers, *results, *form, *sorted(set(lessons))]
 
 

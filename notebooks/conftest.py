@@ -18,6 +18,7 @@ import pytest
 
 from notebooks.lesson import DIFFERS, no_space
 from notebooks.run import Run
+from notebooks.variants import VARIANTS, variant_of
 from workbench.state_dir import REPOSITORY
 
 _LESSON = re.compile(r"\d\d_\w+\.ipynb")
@@ -31,11 +32,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--no-compare", action="store_true", help="run the lessons, compare nothing")
     group.addoption("--jobs", type=int, default=3, help="how many lessons at a time")
     group.addoption("--cell-timeout", type=int, default=60, help="seconds for a cell")
+    group.addoption("--variant", choices=VARIANTS, help="how the reader goes through a lesson")
+    group.addoption("--pause", type=float, default=75, help="seconds that a slow reader takes")
+    group.addoption("--seed", type=int, default=1, help="of the order of a shuffled lesson")
     group.addoption("--build", type=Path, default=REPOSITORY / "build", help="for the results")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    compares = not config.getoption("--no-compare")
+    compares = not (config.getoption("--no-compare") or config.getoption("--variant"))
     if config.getoption("numprocesses", None):
         raise pytest.UsageError("Lessons run in one process: --jobs 3 instead of -n 3.")
     if compares and os.environ.get("RESTATE_MODE") == "external":
@@ -101,6 +105,10 @@ class Lesson(pytest.File):
             self.book = nbformat.read(self.path, as_version=4)
         except (OSError, ValueError) as error:
             raise self.CollectError(f"{self.path} is not a notebook: {error}") from error
+        option = self.config.option
+        if option.variant:
+            how = {"seconds": option.pause, "seed": option.seed}
+            self.book = variant_of(self.book, option.variant, **how)
         self.cells: list[Any] = self.book.cells
         for place, cell in enumerate(self.cells):
             if cell.cell_type == "code" and cell.source.strip():

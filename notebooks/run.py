@@ -136,9 +136,14 @@ class Run:
         # Two kernels at once would make the same folder.
         env = {**self._env, "WORKBENCH_HOME": str(job), "IPYTHONDIR": str(job / "ipython")}
         seconds = self._config.getoption("--cell-timeout")
+        source = lesson.path
+        if self._config.getoption("--variant"):
+            source = job / name / lesson.path.name
+            source.parent.mkdir(parents=True, exist_ok=True)
+            nbformat.write(lesson.book, source)
         try:
             result = run_lesson(
-                *(lesson.path, copy, job),
+                *(source, copy, job),
                 env=env,
                 cell_seconds=seconds,
                 begin_cell=self._begin_cell,
@@ -152,7 +157,7 @@ class Run:
             if self._compares and not result.failures:
                 result.failures += self._compare(lesson, result)
             with self._writing_pages:
-                write_page(copy if copy.exists() else lesson.path, self.build)
+                write_page(copy if copy.exists() else source, self.build)
         except OSError as error:
             text = no_space(error, error.filename or self.build / f"{name}.html")
             result.failures.append(Failure("not written", text))

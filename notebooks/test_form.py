@@ -1,4 +1,4 @@
-"""The form of the lessons: sections, cells, links, and proofs that can fail.
+"""The form of the lessons: sections, scenes, length, links, exercises, proofs that can fail.
 
 A rule takes a lesson and yields what is wrong, with the cell's place (from 1).
 """
@@ -6,6 +6,7 @@ A rule takes a lesson and yields what is wrong, with the cell's place (from 1).
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,11 +19,16 @@ import pytest
 
 from notebooks.compare import variations_of
 
-_CODE_LINES = 40
-_WORDS = 300
-_OPENING = ("What you'll do", "What you'll learn", "What you'll need", "Time")
-_CLOSING = ("What you have seen", "Clean up")
+_CODE_LINES = 15
+_WORDS = 60
+_ROWS = 8
+_COLUMNS = 100
+_MINUTES = 15
+_RULE_WORDS = 25
+_CELLS_BEFORE_THE_BREAK = 5
 _PROOF = "✓"
+_MINUTES_STATED = re.compile(r"^\*(\d+) minutes, and \d+ for the exercises\.", re.MULTILINE)
+_REQUEST = re.compile(r"curl |(?:GET|POST|PATCH|PUT|DELETE) /|https?://")  # may be broken anywhere
 
 _tokens = mistune.create_markdown(renderer="ast", plugins=["table", "strikethrough"])
 
@@ -30,24 +36,79 @@ Faults = Iterator[tuple[int, str]]
 
 
 def opening(lesson: Path) -> Faults:
-    """A lesson begins with its title, and says what one does in it."""
+    """A lesson begins with its title and its question, and says how long it takes."""
     source = _cells(lesson)[0][1].source
     number = lesson.stem.partition("_")[0]
     if not re.match(rf"# {number} · \w", source):
         yield 1, f"A lesson begins with its title: '# {number} · …'."
-    for label in _OPENING:
-        if f"**{label}**" not in source:
-            yield 1, f"The opening does not say '**{label}**'."
+    if "**Question.** " not in source:
+        yield 1, "The opening does not ask its '**Question.**'."
+    stated, needed = _MINUTES_STATED.search(source), math.ceil(_minutes(lesson))
+    if not stated:
+        yield 1, "The opening does not say '*12 minutes, and 10 for the exercises.'"
+    elif int(stated[1]) != needed:
+        yield 1, f"It takes {needed} minutes to read, and says {stated[1]}."
+    if needed > _MINUTES:
+        yield 1, f"It takes {needed} minutes to read; {_MINUTES} are enough."
 
 
 def closing(lesson: Path) -> Faults:
-    """A lesson ends with what was seen, and leads to another one."""
-    place, last = _cells(lesson)[-1]
-    for heading in _CLOSING:
-        if not re.search(rf"^## {heading}$", last.source, re.MULTILINE):
-            yield place, f"The last cell has no section '## {heading}'."
-    if not re.search(r"\]\(\d\d_\w+\.ipynb\)", last.source):
+    """A lesson ends with its rule, and leads to another one."""
+    cells = _cells(lesson)
+    place, last = cells[-1]
+    said = next((cell for _, cell in cells if "## The rule" in cell.source), None)
+    rule = re.search(r"## The rule\s+\*\*(.+?)\*\*\s+(.+)", said.source) if said else None
+    if not rule:
+        yield place, "There is no section '## The rule' that begins with the rule in bold."
+    else:
+        if len(rule[1].split()) > _RULE_WORDS:
+            yield place, f"The rule has {len(rule[1].split())} words; {_RULE_WORDS} are enough."
+        if " not " not in rule[2]:
+            yield place, "The rule is not followed by what it does not do."
+    if not re.search(r"^## Clean up$", last.source, re.MULTILINE):
+        yield place, "The last cell has no section '## Clean up'."
+    if not re.search(r"\]\(\d\d_\w+\.ipynb\)|\.md\)", last.source):
         yield place, "The last cell leads to no other lesson."
+
+
+def scenes(lesson: Path) -> Faults:
+    """Something breaks early, a prediction is asked for, and there is something to do."""
+    code = _cells(lesson, "code")
+    kinds = [{tag.partition(":")[0] for tag in cell.metadata.get("tags", [])} for _, cell in code]
+    breaks = next((n for n, kind in enumerate(kinds) if "do" in kind), None)
+    if breaks is None or breaks > _CELLS_BEFORE_THE_BREAK:
+        most = _CELLS_BEFORE_THE_BREAK
+        yield 1, f"The first cell with the tag 'do' has to come after {most} cells at most."
+    for kind, least in (("predict", 1), ("exercise", 2), ("check", 2), ("prove", 1), ("done", 1)):
+        if sum(kind in one for one in kinds) < least:
+            yield 1, f"There have to be {least} cells with the tag '{kind}' at least."
+
+
+def exercises(lesson: Path) -> Faults:
+    """An exercise's cell is its stub, and the next one checks it."""
+    code = _cells(lesson, "code")
+    for (place, cell), (_, after) in zip(code, [*code[1:], code[-1]], strict=True):
+        for tag in cell.metadata.get("tags", []):
+            kind, _, name = tag.partition(": ")
+            if kind != "exercise":
+                continue
+            stub = lesson.parent / "exercises" / lesson.stem[:2] / name / "stub.py"
+            if not stub.exists() or stub.read_text(encoding="utf-8").strip() != cell.source.strip():
+                yield place, f"The cell is not what {stub.name} of the exercise {name} holds."
+            if f'wb.check("{name}"' not in after.source:
+                yield place, f"The next cell does not check the exercise: wb.check({name!r}, …)."
+
+
+def outputs(lesson: Path) -> Faults:
+    """What is printed fits on the page."""
+    for place, cell in _cells(lesson, "code"):
+        rows = 0
+        for line in _printed(cell).splitlines():
+            rows = 1 if re.fullmatch(r"-+(  -+)+", line) else rows + 1 if rows and line else 0
+            if rows == _ROWS + 2:
+                yield place, f"A table has more than {_ROWS} rows."
+            if len(line) > _COLUMNS and not _REQUEST.match(line):
+                yield place, f"A line has {len(line)} characters; {_COLUMNS} fit."
 
 
 def order(lesson: Path) -> Faults:
@@ -59,15 +120,21 @@ def order(lesson: Path) -> Faults:
 
 
 def length(lesson: Path) -> Faults:
-    """No cell is empty, and none is longer than a reader takes in."""
-    for place, cell in _cells(lesson):
-        lines, words = len(cell.source.splitlines()), len(cell.source.split())
-        if not cell.source.strip():
+    """No cell is empty, and nothing is longer than a reader takes in at once."""
+    cells, words = _cells(lesson), 0
+    for place, cell in cells:
+        lines = _lines(cell.source)
+        if not lines:
             yield place, "The cell is empty."
-        elif cell.cell_type == "code" and lines > _CODE_LINES:
-            yield place, f"It has {lines} lines of code; a reader takes in {_CODE_LINES}."
-        elif cell.cell_type == "markdown" and words > _WORDS:
-            yield place, f"It has {words} words; {_WORDS} are enough between two cells of code."
+        elif cell.cell_type == "code":
+            words = 0
+            if len(lines) > _CODE_LINES:
+                yield place, f"It has {len(lines)} lines of code; a reader takes in {_CODE_LINES}."
+        elif 1 < place < len(cells):
+            prose = [line for line in lines if not line.startswith(("#", "|"))]
+            words += len(" ".join(prose).split())
+            if words > _WORDS:
+                yield place, f"{words} words; {_WORDS} are enough between two cells of code."
 
 
 def proofs(lesson: Path) -> Faults:
@@ -110,7 +177,7 @@ def links(lesson: Path) -> Faults:
                 yield place, f"The image {url} has no text for those who do not see it."
 
 
-RULES = [opening, closing, order, length, proofs, tags, links]
+RULES = [opening, closing, scenes, exercises, outputs, order, length, proofs, tags, links]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -123,6 +190,32 @@ def _cells(lesson: Path, kind: str = "") -> list[tuple[int, Any]]:
     """The cells of a kind with their places; all where there is no kind."""
     cells = nbformat.read(lesson, as_version=4).cells
     return [one for one in enumerate(cells, start=1) if kind in ("", one[1].cell_type)]
+
+
+def _lines(text: str) -> list[str]:
+    """The lines that are not blank."""
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def _printed(cell: Any) -> str:
+    """What a cell put out, as text."""
+    texts = [one.get("text") or one.get("data", {}).get("text/plain", "") for one in cell.outputs]
+    return "\n".join(texts)
+
+
+def _minutes(lesson: Path) -> float:
+    """How long it takes to read: 200 words a minute, 4 s for a line of code, 1 s for one printed.
+
+    What a reader writes, the exercises, counts apart.
+    """
+    seconds = 0.0
+    for _, cell in _cells(lesson):
+        tags = " ".join(cell.metadata.get("tags", []))
+        if cell.cell_type == "markdown":
+            seconds += len(cell.source.split()) / 200 * 60
+        elif "exercise:" not in tags and "check:" not in tags:
+            seconds += len(_lines(cell.source)) * 4 + len(_lines(_printed(cell)))
+    return seconds / 60
 
 
 def _can_fail(test: ast.expr) -> bool:
@@ -140,7 +233,7 @@ def _waits(nodes: list[ast.AST]) -> bool:
     """Whether a state is waited for, which fails when it does not come."""
     calls = [node.func for node in nodes if isinstance(node, ast.Call)]
     names = {call.attr for call in calls if isinstance(call, ast.Attribute)}
-    return bool(names & {"wait_until", "wait_for"})
+    return bool(names & {"wait_until", "wait_for", "wait_held", "wait_idle"})
 
 
 def _broken(url: str, lesson: Path) -> str:

@@ -46,6 +46,8 @@ class Program:
 
         Raises WorkbenchError, with the end of its log, if it does not come up.
         """
+        if former := process.find(self.name):  # of a cell that is run again
+            former.kill()
         self._running = process.start(self.name, self._command, env=self._env, cwd=_FOLDER)
         if self._port:
             host = current().restate.agent_bind
