@@ -239,8 +239,10 @@ async def test_what_is_refused_by_its_name_is_left_out_from_then_on(
 async def test_what_is_refused_otherwise_is_not_asked_again(
     status: int, words: bytes, asked: Asked
 ) -> None:
-    with Stub(lambda _: plain(status, words)) as stub:
-        assert (await asked(stub.base_url)).failure
+    refusal = plain(status, words).replace(b"\r\n\r\n", b"\r\nretry-after: 7\r\n\r\n")
+    with Stub(lambda _: refusal) as stub:
+        failure = (await asked(stub.base_url)).failure
+    assert failure == failure_of(words.decode(), status, {"retry-after": "7"})
     assert [request.label for request in stub.requests] == ["s/1/plan"]
 
 
