@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from tests.sessions.log import Fault, now
 from tests.stack import Stack
-from workbench import WorkbenchError, start_restate
+from workbench import WorkbenchError
 
 T = TypeVar("T")
 
