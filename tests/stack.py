@@ -129,6 +129,12 @@ class Stack:
         stack.admin.register(agent.uri)
         return stack
 
+    def start_server(self) -> None:
+        """Start the server again after it was killed. The handle is one of a process: only the new
+        one can kill what runs now.
+        """
+        self.restate = start_restate("embedded", progress=_silent)
+
     def restart_agent(self, **env: str) -> None:
         """Replace the agent by one with these settings."""
         self.agent.stop()

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 
 from tests.stack import Session, Stack
-from workbench import start_restate
 
 
 def _journaled(session: Session) -> int:
@@ -36,7 +35,7 @@ def test_a_task_outlives(held: Stack, what: str, step: str) -> None:
     else:
         held.restate.kill()
         answered = _answered(session)
-        assert start_restate("embedded").ingress_url == held.restate.ingress_url
+        held.start_server()
     assert session.wait_idle(timeout=40)["status"] == "completed"
     assert session.files()
     # Only what was answered just before the crash, and had not got there, may be done again.

@@ -37,7 +37,8 @@ async def asked(configured: Callable[..., None]) -> AsyncIterator[Asked]:
     async def ask_at(url: str, **env: str) -> Reply:
         configured(OPENAI_BASE_URL=url, OPENAI_API_KEY=KEY, **env)
         reply = Reply()
-        await ask([ChatMessage(role="user", content="Hello")], reply, label="s/1/plan", schema={})
+        hello, schema = ChatMessage(role="user", content="Hello"), {"type": "object"}
+        await ask([hello], reply, label="s/1/plan", schema=schema)
         return reply
 
     yield ask_at
@@ -119,13 +120,14 @@ RESET = {"x-ratelimit-reset-tokens": "7.5s", "x-ratelimit-remaining-tokens": "0"
 @pytest.mark.parametrize(
     ("said", "headers", "seconds"),
     [
-        *(("", {"retry-after": after}, float(after)) for after in ("7", "0.5", "0")),
-        *(("", {"retry-after": after}, 0) for after in ("-3", "soon", "inf", "9" * 14)),
+        *(("", {"retry-after": after}, float(after)) for after in ("7", "0.5", "0", "86400")),
+        *(("", {"retry-after": after}, 0) for after in ("-3", "soon", "inf", "86401")),
         ("", {"retry-after-ms": "1500"}, 1.5),
         ({"error": {"details": [{"retryDelay": "40s"}]}}, {}, 40),
         ("Try again in 1m2.5s.", {}, 62.5),
         ("Try again in 250ms.", {}, 0.25),
         ("", RESET, 7.5),
+        ("Try again in 3s.", RESET, 3),
         ("", {**RESET, "x-ratelimit-remaining-tokens": "1"}, 0),
     ],
 )
@@ -162,12 +164,12 @@ STREAMS: dict[str, tuple[bytes, str, str]] = {
         "answer",
         "A",
     ),
-    "nothing": (b"", "passing", "cannot be reached"),
+    "nothing": (b"", "passing", "cannot be reached: Server disconnected"),
     "another protocol": (b"SSH-2.0-x\r\n", "passing", "cannot be reached"),
     "cut in the middle": (
         HEAD.replace(b"\r\n\r\n", b"\r\ncontent-length: 999\r\n\r\n"),
         "passing",
-        "broke off",
+        "broke off: RemoteProtocolError.",
     ),
     "it ends too early": (stream(event("A")), "passing", "ended before"),
     "no content": (stream(END, DONE), "passing", "empty"),
@@ -217,16 +219,31 @@ async def test_how_long_a_call_may_take(setting: str, parts: list[bytes], asked:
     assert setting in failure.says
 
 
-async def test_what_is_refused_by_its_name_is_left_out_from_then_on(asked: Asked) -> None:
+@pytest.mark.parametrize("status", [400, 422])
+async def test_what_is_refused_by_its_name_is_left_out_from_then_on(
+    status: int, asked: Asked
+) -> None:
     def answer(request: Request) -> bytes:
         refused = "stream_options" in request.body
-        return plain(422, b"stream_options: what?") if refused else stream(event("A"), END)
+        return plain(status, b"stream_options: what?") if refused else stream(event("A"), END)
 
     with Stub(answer) as stub:
         reply = await asked(stub.base_url)
         assert reply.text == "A"
         await ask([], reply, label="s", schema=None)
-    assert len(stub.requests) == 3
+    assert ["stream_options" in request.body for request in stub.requests] == [True, False, False]
+    assert "response_format" in stub.requests[1].body
+
+
+@pytest.mark.parametrize(("status", "words"), [(400, b"No."), (500, b"No stream_options.")])
+async def test_what_is_refused_otherwise_is_not_asked_again(
+    status: int, words: bytes, asked: Asked
+) -> None:
+    refusal = plain(status, words).replace(b"\r\n\r\n", b"\r\nretry-after: 7\r\n\r\n")
+    with Stub(lambda _: refusal) as stub:
+        failure = (await asked(stub.base_url)).failure
+    assert failure == failure_of(words.decode(), status, {"retry-after": "7"})
+    assert [request.label for request in stub.requests] == ["s/1/plan"]
 
 
 @pytest.mark.parametrize("url", ["{} ", "{}\n", "{}?api-version=1", "{}/"])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.stack import Session, Stack
-from workbench import ModelRequest, start_restate, wait_until
+from workbench import ModelRequest, wait_until
 
 
 def _sent(session: Session) -> int:
@@ -38,7 +38,7 @@ def test_what_was_lost_with_the_server_is_counted(held: Stack) -> None:
     session.call("message", {"content": "Write a to-do CLI"})
     session.wait_streaming(1, "plan", tokens=10)
     held.restate.kill()
-    start_restate("embedded")
+    held.start_server()
 
     def hung_up() -> list[ModelRequest]:
         return [request for request in session.requests() if request.status == "hung up"]

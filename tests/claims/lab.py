@@ -104,7 +104,8 @@ class Lab:
         """Kill the server, start it again on the same data, and wait until it answers queries."""
         self.restate.kill()  # type: ignore[attr-defined]
         with use_state_dir(self.home):
-            start_restate("embedded", version=self.version, progress=_silent)
+            # The handle is one of a process: only the new one can kill what runs now.
+            self.restate = start_restate("embedded", version=self.version, progress=_silent)
 
         def answers() -> bool:
             try:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from tests.sessions.log import Fault, now
 from tests.stack import Stack
-from workbench import WorkbenchError, start_restate
+from workbench import WorkbenchError
 
 T = TypeVar("T")
 
@@ -120,8 +120,7 @@ def broken(stack: Stack, kind: str, faults: list[Fault]) -> Iterator[None]:
         if kind == "agent":
             stack.agent.start()
         elif kind == "server":
-            # The handle is one of a process: only the new one can kill what runs now.
-            stack.restate = start_restate("embedded", progress=lambda line: None)
+            stack.start_server()
         else:
             stack.model.mend()
         faults.append(Fault(kind, began, now()))
