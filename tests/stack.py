@@ -22,8 +22,8 @@ from workbench import (
     ScriptedModel,
     process,
     start_agent,
-    start_model,
     start_restate,
+    start_scripted_model,
     stop_all,
     wait_until,
 )
@@ -116,7 +116,7 @@ class Stack:
         do. What is there already is not started.
         """
         restate = restate or start_restate("embedded")
-        model = model or start_model(tokens_per_second=_SLOW, first_token_seconds=0.02)
+        model = model or start_scripted_model(tokens_per_second=_SLOW, first_token_seconds=0.02)
         attempts = {} if max_attempts is None else {"AGENT_MAX_ATTEMPTS": str(max_attempts)}
         env = {**attempts, **(env or {})}
         if work:

@@ -1,7 +1,7 @@
 """The chat model behind the lessons: the scripted one, started here, or a real provider.
 
-A lesson says `model = start_model()` and goes on the same way with either. What no provider offers
-(a settable rate, faults on demand, a record of each request) needs the scripted one.
+Most lessons need what no provider offers: answers that can be held, faults on demand, a record of
+each request. The agent of lesson 00 talks to a provider where there is a key.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class ScriptedModel:
         except httpx.HTTPError as error:
             raise WorkbenchError(
                 f"The scripted model at {self.base_url} does not answer ({type(error).__name__}). "
-                "Start it again with start_model()."
+                "Start it again with wb.up()."
             ) from error
         if response.is_error:
             raise WorkbenchError(f"Scripted model: {response.json()['error']['message']}")
@@ -152,10 +152,7 @@ def _is_still(request: ModelRequest) -> bool:
 
 
 class Provider:
-    """A real model, reached with the environment's OPENAI_API_KEY and OPENAI_BASE_URL.
-
-    Using any other method of the scripted model raises WorkbenchError.
-    """
+    """A real model, reached with the environment's OPENAI_API_KEY and OPENAI_BASE_URL."""
 
     scripted = False
 
@@ -164,17 +161,6 @@ class Provider:
 
     def __str__(self) -> str:
         return f"model provider · {self.base_url}"
-
-    def stop(self) -> None:
-        """Do nothing: nothing was started."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or not hasattr(ScriptedModel, name):
-            raise AttributeError(name)
-        raise WorkbenchError(
-            f"model.{name}() needs the scripted model, but the provider at {self.base_url} is in "
-            "use.\nUnset OPENAI_API_KEY and OPENAI_BASE_URL, then start again."
-        )
 
 
 def start_model() -> ScriptedModel | Provider:

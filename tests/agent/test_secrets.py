@@ -103,7 +103,7 @@ content = {'content': 'Write a to-do CLI MARKER'}
 task = ingress.call('CodingAgent', 'message', content, key='lesson')['task_id']
 admin.wait_for(task, 'completed')
 
-show_tree(admin, task, caption='The task.')
+show_tree(admin, task)
 show_journal(admin, task)
 show_state(admin, 'CodingAgent', 'lesson')
 show_turns(ingress, 'lesson')
@@ -111,11 +111,6 @@ print(agent.log_tail(100), admin.query('SELECT * FROM sys_invocation'))
 
 try:
     ingress.attach(task)
-except WorkbenchError as error:
-    print(error)
-
-try:
-    model.fail('outage')
 except WorkbenchError as error:
     print(error)
 """

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,13 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from workbench import process
 from workbench.clients import wait_until
-from workbench.model_client import ModelRequest, Provider, ScriptedModel, start_model
+from workbench.model_client import (
+    ModelRequest,
+    Provider,
+    ScriptedModel,
+    start_model,
+    start_scripted_model,
+)
 from workbench.scripted_model.openai_format import tokens
 from workbench.state_dir import WorkbenchError
 
@@ -40,8 +47,7 @@ HTTP = httpx.Client(trust_env=False, verify=False, limits=httpx.Limits(max_keepa
 def running_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedModel]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKBENCH_HOME", str(tmp_path_factory.mktemp("home")))
-        model = start_model()
-        assert isinstance(model, ScriptedModel)
+        model = start_scripted_model()
         yield model
         model.stop()
 
@@ -503,18 +509,17 @@ def test_start_finds_the_running_model_fast_and_whole_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
-    first = start_model()
-    assert isinstance(first, ScriptedModel)
+    first = start_scripted_model()
     try:
         first.set(tokens_per_second=1, first_token_seconds=60)
         first.fail("outage")
-        second = start_model(first_token_seconds=0)
+        first.hold()
+        second = start_scripted_model(first_token_seconds=0)
         assert second.base_url == first.base_url
-        assert isinstance(second, ScriptedModel)
         assert post(second, CHAT).status_code == 200
     finally:
         first.stop()
-    with pytest.raises(WorkbenchError, match=r"does not answer .* start_model\(\)"):
+    with pytest.raises(WorkbenchError, match=r"does not answer .* wb.up\(\)"):
         first.requests()
     assert process.find("model") is None
 
@@ -527,15 +532,36 @@ def test_with_a_provider_nothing_is_started(
         patch.setenv("OPENAI_API_KEY", KEY)
         assert start_model().base_url == "https://api.openai.com/v1"
     monkeypatch.setenv("OPENAI_BASE_URL", "http://models.example/v1")
-    provider = start_model(tokens_per_second=10)
+    provider = start_model()
     assert isinstance(provider, Provider)
     assert (provider.scripted, provider.base_url) == (False, "http://models.example/v1")
-    for method in ("set", "fail", "mend", "requests"):
-        with pytest.raises(WorkbenchError, match=r"(?s)needs the scripted.*Unset OPENAI_API_KEY"):
-            getattr(provider, method)()
-    assert not hasattr(provider, "_repr_html_")  # IPython asks for such
-    provider.stop()
     assert list(tmp_path.iterdir()) == []
+
+
+# ---- gates
+
+
+def test_a_held_answer_waits_until_it_is_released(model: ScriptedModel, label: str) -> None:
+    model.hold(label, at=2)
+    with ThreadPoolExecutor() as threads:
+        answers = [threads.submit(post, model, CHAT, **{LABEL: f"{label}{n}"}) for n in range(2)]
+        model.wait_held(label, count=2)
+        assert [request.completion_tokens for request in model.requests(label)] == [2, 2]
+        model.release(f"{label}1")
+        assert answers[1].result(10).status_code == 200
+        assert model.requests(f"{label}0")[0].status == "streaming"
+        model.release()
+        assert answers[0].result(10).status_code == 200
+
+
+def test_one_that_hangs_up_is_held_no_more(model: ScriptedModel, label: str) -> None:
+    model.hold(label)
+    headers = {"Authorization": f"Bearer {KEY}", LABEL: label}
+    body = {**CHAT, "stream": True}
+    with HTTP.stream("POST", f"{model.base_url}/chat/completions", json=body, headers=headers):
+        model.wait_held(label)
+    wait_until(lambda: model.requests(label)[0].status == "hung up", what="the hang-up")
+    model.release()
 
 
 # ---- the process

@@ -6,27 +6,18 @@ How the tables look is in the outputs of the lessons, which every check compares
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from workbench.views.lifecycle.rows import lifecycle_rows
-from workbench.views.model_requests import in_order, model_request_rows
-from workbench.views.state_changes import StateSnapshot, state_change_rows
 
 from tests.flaky import Flaky
 from workbench import (
-    WorkbenchError,
-    cleanup_rows,
     invocation_rows,
     journal_rows,
-    lane_rows,
-    show_lifecycle,
+    lanes,
     show_state,
-    show_state_changes,
     state_of,
     state_rows,
-    timeline_rows,
     tree_rows,
     wait_until,
 )
@@ -104,24 +95,16 @@ def test_tree_without_the_journal_does_not_say_how(admin: Admin, ingress: Ingres
     assert {row["how"] for row in rows if row["parent"] == root} == {"unknown"}
 
 
-def test_timeline_has_the_arrival_of_each_cancel(admin: Admin, cancelled: str) -> None:
-    rows = timeline_rows(admin, cancelled)
-    root, middle, leaf, _, sent, delayed = rows
-    assert root["created"] == 0
-    for told in (root, middle, leaf):
-        (cancel,) = told["cancels"]
-        assert 0 <= told["created"] <= told["running"] <= cancel <= told["completed"]
-    assert root["cancels"] <= middle["cancels"] <= leaf["cancels"]
-    assert sent["cancels"] == delayed["cancels"] == []
-    assert delayed["running"] is None
-
-    did = [(row["target"], row["did"]) for row in cleanup_rows(admin, cancelled)]
-    assert did.count(("Probe/leaf", "Run compensate")) == 2
-    assert [(who, what) for who, what in did if what.startswith("SendSignal")] == [
-        ("Probe/root", "SendSignal cancel → Probe/middle"),
-        ("Probe/root", "SendSignal cancel → Probe/leaf"),
-        ("Probe/middle", "SendSignal cancel → Probe/leaf"),
-    ]
+def test_lanes_have_the_arrival_of_each_cancel(admin: Admin, cancelled: str) -> None:
+    tree = tree_rows(admin, cancelled)
+    drawn = lanes(admin, [(row["target"], row["id"]) for row in tree]).splitlines()
+    root, middle, leaf, _, sent, delayed = drawn[:6]
+    assert root.index("✕") <= middle.index("✕") <= leaf.index("✕")
+    assert all(line.count("✕") == 1 and line.endswith(CANCELLED) for line in (root, middle, leaf))
+    assert "✕" not in sent + delayed
+    assert delayed.endswith("┄▶  scheduled")
+    assert drawn[-1].startswith("█ at work · ┄ waits for its turn · ✕ told to stop")
+    assert lanes(admin, [("none", UNKNOWN)]) == "none    no record\n\n"
 
 
 def test_journal_joins_results_with_their_commands(admin: Admin, cancelled: str) -> None:
@@ -162,31 +145,8 @@ def test_a_failure_a_pause_and_a_resume_are_shown_where_they_happened(
     assert rows[4]["result"] == "RT0007 · [500] RuntimeError('the provider is down')"
     assert rows[3]["done"] is True
 
-    rows = lifecycle_rows(admin, flaky.id)
-    statuses = [row["status"] for row in rows]
-    assert statuses == ["running", "backing-off", "paused", "running", SUCCESS]
-    assert (rows[3]["exact"], rows[3]["why"]) == (False, "resumed")
-    assert rows[4]["why"] == "its handler returned"
-
-
-def test_lifecycle_of_one_that_was_paused_and_cancelled(
-    admin: Admin, flaky: Flaky, capsys: Printed
-) -> None:
-    admin.cancel(flaky.id)
-    admin.wait_for(flaky.id, "completed")
-    rows = lifecycle_rows(admin, flaky.id)
-    statuses = [row["status"] for row in rows]
-    assert statuses == ["running", "backing-off", "paused", "running", CANCELLED]
-    assert all(row["exact"] for row in rows)
-    times = [row["ms"] for row in rows]
-    assert times == sorted(times)
-    why = [row["why"] for row in rows]
-    assert why[1] == "RT0007 · [500] RuntimeError('the provider is down') in call the model"
-    assert why[2].startswith("out of attempts: RT0007")
-    assert why[3] == "woken by a cancel signal"
-    assert why[4] == f"its handler read the cancel signal that came at {times[3]} ms"
-    show_lifecycle(admin, UNKNOWN)
-    assert "Restate has no record of inv_1767Q…W6ax." in capsys.readouterr().out
+    (lane, *_) = lanes(admin, [("call", flaky.id)]).splitlines()
+    assert re.fullmatch(r"call  █+!~+‖+█*·+  completed · success", lane)
 
 
 def test_queued_then_run_then_killed(admin: Admin, ingress: Ingress, key: str) -> None:
@@ -200,17 +160,14 @@ def test_queued_then_run_then_killed(admin: Admin, ingress: Ingress, key: str) -
 
     admin.kill(first)
     admin.wait_for(second, "running")
-    pending, running = lifecycle_rows(admin, second)
-    assert (pending["status"], running["status"]) == ("pending", "running")
-    assert pending["ms"] == 0 < running["ms"]
+    held, queued = lanes(admin, [("held", first), ("queued", second)]).splitlines()[:2]
+    assert re.fullmatch(r"held    █+·+  completed · failure · \[409\] killed", held)
+    assert re.fullmatch(r"queued  ·+┄+█*▶  running", queued)
     admin.kill(second)
     admin.wait_for(second, "completed")
-    end = lifecycle_rows(admin, second)[-1]
-    assert end["status"] == "completed · failure · [409] killed"
-    assert end["why"] == "killed: its handler was not asked"
 
 
-def test_invocations_and_lanes(admin: Admin, cancelled: str) -> None:
+def test_invocations_of_a_tree(admin: Admin, cancelled: str) -> None:
     tree = tree_rows(admin, cancelled)
     rows = invocation_rows(admin, root=cancelled)
     assert [row["id"] for row in rows] == [row["id"] for row in tree]
@@ -219,18 +176,11 @@ def test_invocations_and_lanes(admin: Admin, cancelled: str) -> None:
     assert {(row["called by"], row["caller"]) for row in notes} == {("Probe/root", cancelled)}
     assert invocation_rows(admin, ids=[]) == []
 
-    ids = [row["id"] for row in tree if _called(row)]
-    lanes = lane_rows(admin, ids[::-1])
-    assert [row["id"] for row in lanes] == ids[::-1]
-    assert (lanes[-1]["began"], lanes[-1]["status"]) == (0, CANCELLED)
-    assert all(row["began"] <= row["ended"] for row in lanes)
-
 
 def test_an_unknown_invocation(admin: Admin) -> None:
     (row,) = tree_rows(admin, UNKNOWN)
     assert (row["id"], row["status"]) == (UNKNOWN, "no record")
-    assert timeline_rows(admin, UNKNOWN) == cleanup_rows(admin, UNKNOWN) == []
-    assert journal_rows(admin, UNKNOWN) == lane_rows(admin, [UNKNOWN]) == []
+    assert journal_rows(admin, UNKNOWN) == []
 
 
 def test_state_is_decoded_and_in_natural_order(
@@ -242,6 +192,7 @@ def test_state_is_decoded_and_in_natural_order(
         {"key": "turn:9", "value": '{"a": [1]}', "bytes": 10},
         {"key": "turn:10", "value": '"é"', "bytes": 8},
     ]
+    assert state_of(admin, "Box", key)["turn:9"] == {"a": [1]}
     show_state(admin, "Box", key)
     printed = capsys.readouterr().out
     assert printed.startswith(f"State of Box/{key}\n")
@@ -253,46 +204,6 @@ def test_state_is_decoded_and_in_natural_order(
     admin.post("/services/Box/state", {"object_key": f"{key}-raw", "new_state": new_state})
     rows = wait_until(lambda: state_rows(admin, "Box", f"{key}-raw"), what="the state")
     assert [row["value"] for row in rows] == ["0xff00", "plain"]
-
-
-def test_state_before_and_after(admin: Admin, ingress: Ingress, key: str, capsys: Printed) -> None:
-    ingress.call("Box", "put", {"turn:1": "x" * 200, "newest": 1, "same": "é"}, key=key)
-    before = state_of(admin, "Box", key)
-    ingress.call("Box", "put", {"turn:1": "x" * 200 + "y", "newest": 2, "turn:2": {}}, key=key)
-    after = state_of(admin, "Box", key)
-    rows = [tuple(row.values()) for row in state_change_rows(before, after)]
-    assert rows[:2] == [("~", "newest", "1", "2"), ("=", "same", '"é"', '"é"')]
-    assert rows[2][:2] == ("~", "turn:1")
-    assert rows[3] == ("+", "turn:2", None, "{}")
-    assert [row["mark"] for row in state_change_rows(after, before)] == ["~", "=", "~", "-"]
-
-    show_state_changes(before, after)
-    printed = capsys.readouterr().out
-    assert printed.startswith(f"State of Box/{key}: + new, - gone, ~ changed, = unchanged\n")
-    assert '…xxxxxx" → …xxxxxxy"' in printed  # a long value, from where it parts
-    with pytest.raises(WorkbenchError, match=f"two objects: Box/{key} and Box/other"):
-        state_change_rows(before, StateSnapshot("Box", "other", {}))
-
-
-def test_model_requests_that_are_made_at_once_stand_by_name() -> None:
-    requests: list[Any] = [
-        SimpleNamespace(
-            number=number,
-            label=f"mine/1/{step}",
-            step=step.split()[0],
-            status="hung up",
-            http_status=200,
-            completion_tokens=12,
-            started_at=100.0 + number,
-            first_token_at=100.05,
-            ended_at=None,
-        )
-        for number, step in enumerate(["plan", "write b", "write a", "review"])
-    ]
-    assert [each.number for each in in_order(reversed(requests))] == [0, 2, 1, 3]
-    model: Any = SimpleNamespace(scripted=True, requests=lambda prefix: requests)
-    row = model_request_rows(model, "mine/")[0]
-    assert (row["began"], row["first token"], row["ended"]) == (0, 50, None)
 
 
 def test_whole_seconds_are_in_their_place() -> None:

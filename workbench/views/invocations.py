@@ -36,7 +36,7 @@ def show_invocations(
     print_table(
         f"sys_invocation: {len(rows)} invocation{'' if len(rows) == 1 else 's'}",
         [{name: value for name, value in row.items() if name not in hidden} for row in rows],
-        widths={"target": 34, "status": 60},
+        widths={"target": 32, "status": 60},
         targets=["target", "called by"],
         right=["attempt"],
     )

@@ -28,7 +28,7 @@ def show_state(admin: Admin, service: str, key: str) -> None:
 
 
 def state_of(admin: Admin, service: str, key: str) -> dict[str, Any]:
-    """The state of one virtual object: its keys and their values."""
+    """The state of one virtual object: its keys and their values, which have to be JSON."""
     return {row["key"]: json.loads(row["value"]) for row in state_rows(admin, service, key)}
 
 
