@@ -1,19 +1,12 @@
-"""`python -m notebooks.site`: pages of the lessons in build/.
-
-They need neither network nor scripts. A diagram is drawn once and kept; that takes most of a
-second.
-"""
+"""`python -m notebooks.site`: pages of the lessons in build/, without network or scripts."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import re
 import sys
 from collections.abc import Mapping
 from html import escape
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +18,6 @@ from workbench.jupyterlab import KEEP_SHAPES
 from workbench.state_dir import REPOSITORY
 
 _LESSONS = REPOSITORY / "notebooks"
-_DRAWN = REPOSITORY / ".workbench" / "diagrams"
 _TITLE = "Controlling durable AI agents"
 _STYLE = f"""\
 :root {{ color-scheme: light dark; }}
@@ -33,7 +25,6 @@ body.jp-Notebook {{ max-width: 62rem; margin: 0 auto; padding: 1rem; }}
 body.jp-Notebook {{ background: var(--jp-layout-color0); }}
 nav {{ display: flex; gap: 1rem; justify-content: space-between; font-family: sans-serif; }}
 nav a {{ color: var(--jp-content-link-color, #1976d2); }}
-img {{ background: white; padding: 4px; box-sizing: border-box; max-width: 100%; height: auto; }}
 .highlight, .jp-RenderedMarkdown pre {{ overflow-x: auto; }}
 .jp-RenderedMarkdown table {{ display: block; overflow-x: auto; max-width: 100%; }}
 @media (max-width: 45rem) {{ .jp-InputPrompt, .jp-OutputPrompt {{ display: none; }} }}
@@ -52,14 +43,7 @@ _PAGE = """\
 <body class="jp-Notebook">{{ resources.ways }}<main>
 {%- endblock -%}
 {%- block body_footer -%}</main>{{ resources.ways }}</body>{%- endblock -%}
-{%- block data_png scoped -%}
-<div class="jp-RenderedImage jp-OutputArea-output">
-<img alt="{{ (output | get_metadata('alt', 'image/png') or 'Figure') | e }}"
- src="data:image/png;base64,{{ output.data['image/png'] | escape_html }}">
-</div>
-{%- endblock -%}
 """
-_MERMAID = re.compile(r"```mermaid\n(.*?)```\n?\s*([^\n]*)", re.DOTALL)
 _ONLY_HERE = re.compile(
     r'<a [^>]*href="http://(?:127\.0\.0\.1|localhost)[^>]*>(.*?)</a>', re.DOTALL
 )
@@ -73,16 +57,13 @@ def main(build: Path) -> None:
 
 
 def write_page(notebook: Path, build: Path) -> None:
-    """Write the page of a lesson to `build`. Raises RuntimeError if a diagram cannot be drawn."""
+    """Write the page of a lesson to `build`."""
     book = nbformat.read(notebook, as_version=4)
     for cell in book.cells:
         if cell.cell_type == "markdown":
-            source = _MERMAID.sub(lambda found: _diagram(found[1], found[2], notebook), cell.source)
-            source = re.sub(r"\]\((\d\d_\w+)\.ipynb", r"](\1.html", source)
+            source = re.sub(r"\]\((\d\d_\w+)\.ipynb", r"](\1.html", cell.source)
             cell.source = re.sub(r"\]\(\.\./", f"]({_repository(build)}/", source)
-    exporter = HTMLExporter(
-        template_file="page", extra_loaders=[DictLoader({"page": _PAGE})], embed_images=True
-    )
+    exporter = HTMLExporter(template_file="page", extra_loaders=[DictLoader({"page": _PAGE})])
     page, _ = exporter.from_notebook_node(
         book,
         {
@@ -141,32 +122,6 @@ def _repository(build: Path) -> str:
     if all(found):
         return f"{found[0]}/{found[1]}/blob/{found[2]}"
     return Path(os.path.relpath(REPOSITORY, build)).as_posix()
-
-
-def _diagram(diagram: str, caption: str, notebook: Path) -> str:
-    """An image of a mermaid diagram, and the line that followed it."""
-    content = f"mermaidx {version('mermaidx')}\n{diagram}"
-    file = _DRAWN / f"{hashlib.sha256(content.encode()).hexdigest()}.svg"
-    if not file.exists():
-        import mermaidx  # slow to import, and seldom needed
-
-        try:
-            svg = str(mermaidx.render(diagram).svg())
-        except RuntimeError as error:
-            raise RuntimeError(
-                f"A diagram in {notebook.name} cannot be drawn: {error}\n{diagram}"
-            ) from error
-        _DRAWN.mkdir(parents=True, exist_ok=True)
-        draft = file.with_suffix(f".{os.getpid()}")
-        draft.write_text(svg, encoding="utf-8")
-        draft.replace(file)
-    svg = file.read_text(encoding="utf-8")
-    box = re.search(r'viewBox="\S+ \S+ (\S+) \S+"', svg)
-    width = f' style="width: {box[1]}px"' if box else ""
-    words = re.sub(r"\]\([^)]*\)|[*`\[]", "", caption)  # Markdown's own signs
-    data = base64.b64encode(svg.encode()).decode()
-    alt = escape(f"Diagram: {words}")
-    return f'<img alt="{alt}"{width} src="data:image/svg+xml;base64,{data}">\n\n{caption}'
 
 
 if __name__ == "__main__":

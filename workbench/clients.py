@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
@@ -16,7 +17,15 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from workbench.ids import clipped, compact_json, labels, one_line, short_ids
+from workbench.ids import (
+    WIDTH,
+    clipped,
+    compact_json,
+    get_ipython,
+    labels,
+    one_line,
+    short_ids,
+)
 from workbench.state_dir import WorkbenchError
 
 if TYPE_CHECKING:
@@ -173,7 +182,7 @@ class _Client:
             said = _shown(headers, json) if note is None else [note]
             line = short_ids(" · ".join([f"{method} {url} → {response.status_code}", *said]))
             request.extensions["printed"] = line
-            self._echo(line)
+            self._echo(_wrapped(line))
         self._look_at(response)
         answer = _parsed(response)
         if response.status_code < 400 or response.status_code in allow:
@@ -476,6 +485,15 @@ def _shown(headers: Mapping[str, str] | None, body: Any) -> list[str]:
     if body is not None:
         shown.append(clipped(short_ids(compact_json(body)), _BODY_WIDTH))
     return [one_line(text) for text in shown]
+
+
+def _wrapped(line: str) -> str:
+    """The line, in a notebook in as many as fit on the page."""
+    if get_ipython() is None:
+        return line
+    return textwrap.fill(
+        line, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _headers(idempotency_key: str | None) -> dict[str, str] | None:

@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+WIDTH = 100  # what a notebook's output shows without scrolling sideways
+
 # Of invocations, deployments, awakeables and their like: a prefix, then twenty characters and more.
 _ID = re.compile(r"\b(inv|dp|sub|sign|prom)_([\w-]{5})[\w-]{8,}([\w-]{4})(?![\w-])", re.ASCII)
 

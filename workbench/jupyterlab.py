@@ -1,4 +1,4 @@
-"""`python -m workbench.jupyterlab open|stop`: the lessons in JupyterLab, and the end of it all.
+"""`python -m workbench.jupyterlab open|status|stop`: the lessons in JupyterLab, and their end.
 
 A reader works on copies, so that JupyterLab's saving changes nothing that git knows.
 """
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from workbench import process
+from workbench import process, progress
 from workbench.command import run_command
 from workbench.leftovers import end_everything, kill_kernels
 from workbench.lesson import stop_all
@@ -25,12 +25,10 @@ from workbench.state_dir import REPOSITORY, is_default, state_dir
 
 COPIES = "my-lessons"
 
-# What a narrow window must not do to tables, code and figures: break their lines, or shrink them
-# until they cannot be read. They can be scrolled instead.
+# What a narrow window must not do to tables and pictures: break their lines.
 KEEP_SHAPES = """\
 .jp-Notebook .jp-OutputArea-output pre { white-space: pre; word-break: normal; }
 .jp-Notebook .jp-OutputArea-output { overflow-x: auto; }
-.jp-Notebook .jp-RenderedImage img { min-width: 760px; }
 """
 
 _NAME = "jupyterlab"
@@ -47,7 +45,7 @@ _OPTIONS = [
 
 
 def open_lessons() -> None:
-    """Serve copies of the lessons with JupyterLab, opened at the first, until it ends.
+    """Serve copies of the lessons with JupyterLab, opened where the reader is, until it ends.
 
     It ends by itself (File > Shut Down) or with this process. When one is open already, this says
     where, and returns.
@@ -55,14 +53,14 @@ def open_lessons() -> None:
     root = _reader_root()
     for line in update_copies(REPOSITORY / "notebooks", root / COPIES):
         print(line)
-    first = min((root / COPIES).glob("[0-9][0-9]_*.ipynb"))
+    lesson = root / COPIES / f"{progress.next_lesson()}.ipynb"
     running = process.find(_NAME)
     if running is not None:
         _wait_ready(running)
         print(f"JupyterLab is open already: {_url(running)}")
         return
     try:
-        running = _start(root, f"/lab/tree/{first.relative_to(root).as_posix()}")
+        running = _start(root, f"/lab/tree/{lesson.relative_to(root).as_posix()}")
         _wait_ready(running)
         print(f"JupyterLab: {_url(running)}\nCtrl-C ends it and all that the lessons have started.")
         while running.alive:
@@ -80,12 +78,11 @@ def stop() -> None:
 
 
 def update_copies(originals: Path, copies: Path) -> list[str]:
-    """Give a reader a copy of each lesson, and of the images; what there is to say, in lines.
+    """Give a reader a copy of each lesson; what there is to say, in lines.
 
     A copy that the reader has changed is never overwritten.
     """
     copies.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(originals / "images", copies / "images", dirs_exist_ok=True)
     record = copies / ".originals.json"  # the originals that were copied
     known: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
     lines = []
@@ -184,14 +181,14 @@ def _digest(file: Path) -> str:
 def main(arguments: list[str]) -> int:
     """Do what the command line says; 130 is Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m workbench.jupyterlab", description=__doc__)
-    parser.add_argument("command", choices=["open", "stop"])
+    parser.add_argument("command", choices=["open", "status", "stop"])
     command = parser.parse_args(arguments).command
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show becomes "?"
             stream.reconfigure(errors="replace", line_buffering=True)
 
     def act() -> int:
-        open_lessons() if command == "open" else stop()
+        {"open": open_lessons, "status": progress.show_status, "stop": stop}[command]()
         return 0
 
     return run_command(act)

@@ -20,8 +20,7 @@ from workbench.jupyterlab import update_copies
 @pytest.fixture
 def originals(tmp_path: Path) -> Path:
     folder = tmp_path / "notebooks"
-    (folder / "images").mkdir(parents=True)
-    (folder / "images" / "a.png").write_text("image")
+    folder.mkdir()
     for name in ("00_first", "01_second"):
         (folder / f"{name}.ipynb").write_text(f"{name}, version 1")
     return folder
@@ -31,7 +30,6 @@ def test_a_reader_gets_copies_and_what_is_new(originals: Path, tmp_path: Path) -
     copies = tmp_path / "mine"
     assert update_copies(originals, copies) == []
     assert (copies / "00_first.ipynb").read_text() == "00_first, version 1"
-    assert (copies / "images" / "a.png").read_text() == "image"
 
     (originals / "00_first.ipynb").write_text("00_first, version 2")
     assert update_copies(originals, copies) == []
@@ -68,18 +66,19 @@ def _processes(home: Path) -> list[psutil.Process]:
 
 
 @pytest.mark.timeout(120)
-def test_it_opens_at_the_first_copy_and_ends_with_its_kernels(tmp_path: Path) -> None:
+def test_it_opens_where_the_reader_is_and_ends_with_its_kernels(tmp_path: Path) -> None:
+    (tmp_path / "progress.json").write_text('{"lesson 00": {"done": true}}')
     with jupyterlab(tmp_path) as lab:
         assert lab.stdout is not None
         line = lab.stdout.readline()
         found = re.fullmatch(r"JupyterLab: (http://127\.0\.0\.1:\d+)(/.*)\?token=(\w+)\n", line)
         assert found is not None, line
         url, page, token = found.groups()
-        assert page == "/lab/tree/my-lessons/00_set_up.ipynb"
+        assert page == "/lab/tree/my-lessons/01_follow_one_message.ipynb"
         with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
             assert client.get(page, follow_redirects=False).status_code == 302  # to the log-in
             client.headers["Authorization"] = f"token {token}"
-            for file in ("my-lessons/images/restate_ui_interruption.png", "README.md", "agent"):
+            for file in ("my-lessons/00_start.ipynb", "README.md", "agent"):
                 assert client.get(f"/api/contents/{file}?content=0").status_code == 200
             assert client.post("/api/kernels", json={"name": "python3"}).status_code == 201
         with jupyterlab(tmp_path) as again:

@@ -6,10 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from tabulate import tabulate
 
-from workbench.ids import clipped, short_ids, without_middle
+from workbench.ids import WIDTH, clipped, short_ids, without_middle
 
 MAX_ROWS = 80
-WIDTH = 100  # what a notebook's output shows without scrolling sideways
 _LEAST = 24
 # tabulate's own: between two columns, and what it adds to a header.
 _GAP = 2
