@@ -41,7 +41,6 @@ def test_a_lesson_is_drawn_whole(
 def test_a_lesson_runs_from_the_menu(reader: Lab, lesson: str) -> None:
     notebook = reader.root / COPIES / f"run_{lesson}.ipynb"
     book = nbformat.read(reader.root / COPIES / f"{lesson}.ipynb", as_version=4)
-    figures = [_count_figures(cell) for cell in book.cells]
     for cell in book.cells:
         if cell.cell_type == "code":
             cell.update(outputs=[], execution_count=None)
@@ -59,14 +58,6 @@ def test_a_lesson_runs_from_the_menu(reader: Lab, lesson: str) -> None:
     for cell in cells:
         for output in cell.get("outputs", []):
             assert output.output_type != "error", output.evalue
-            if "image/png" in output.get("data", {}):
-                assert set(output.data) == {"image/png", "text/plain"}
-                assert output.metadata["image/png"]["alt"]
-    assert [_count_figures(cell) for cell in cells] == figures
-
-
-def _count_figures(cell: Any) -> int:
-    return sum("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
 
 
 def _last_count(notebook: Path) -> int | None:
