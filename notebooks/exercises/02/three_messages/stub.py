@@ -1,1 +1,2 @@
-async def my_finished(ctx: ObjectContext, task_id: str) -> None: ...  # your code: two lines
+async def my_finished(ctx: ObjectContext, task_id: str) -> None:
+    pass  # your code: two lines
