@@ -10,7 +10,7 @@ from workbench.ids import clipped, short_ids, without_middle
 
 MAX_ROWS = 80
 WIDTH = 100  # what a notebook's output shows without scrolling sideways
-_LEAST = 24
+_LEAST = 16
 # tabulate's own: between two columns, and what it adds to a header.
 _GAP = 2
 _HEADER_PADDING = 2
