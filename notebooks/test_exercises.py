@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import linecache
 from collections.abc import Iterator
 from datetime import timedelta
@@ -58,7 +59,12 @@ def test_exercise_is_whole(folder: Path) -> None:
 def _answer_in(path: Path) -> Any:
     """The last thing that the file defines, as if its text were in a cell."""
     source = path.read_text(encoding="utf-8")
-    names: dict[str, Any] = {**vars(restate), "timedelta": timedelta, "wb": wb}
+    names: dict[str, Any] = {
+        **vars(restate),
+        "asyncio": asyncio,
+        "timedelta": timedelta,
+        "wb": wb,
+    }
     before = set(names)
     linecache.cache[str(path)] = (len(source), None, source.splitlines(keepends=True), str(path))
     exec(compile(source, str(path), "exec"), names)
