@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import linecache
 import uuid
 from collections.abc import Iterator
@@ -59,7 +60,8 @@ def test_exercise_is_whole(folder: Path) -> None:
 def _answer_in(path: Path) -> Any:
     """The last thing that the file defines, as if its text were in a cell."""
     source = path.read_text(encoding="utf-8")
-    names: dict[str, Any] = {**vars(restate), "timedelta": timedelta, "uuid": uuid, "wb": wb}
+    modules = {"asyncio": asyncio, "timedelta": timedelta, "uuid": uuid, "wb": wb}
+    names: dict[str, Any] = {**vars(restate), **modules}
     before = set(names)
     linecache.cache[str(path)] = (len(source), None, source.splitlines(keepends=True), str(path))
     exec(compile(source, str(path), "exec"), names)

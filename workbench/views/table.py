@@ -9,7 +9,7 @@ from tabulate import tabulate
 from workbench.ids import WIDTH, clipped, short_ids, without_middle
 
 MAX_ROWS = 80
-_LEAST = 24
+_LEAST = 16
 # tabulate's own: between two columns, and what it adds to a header.
 _GAP = 2
 _HEADER_PADDING = 2

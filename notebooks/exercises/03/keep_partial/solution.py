@@ -1,0 +1,10 @@
+async def my_write(ctx: Context, topic: str, ask) -> str:
+    stop = asyncio.Event()
+    essay = ctx.run_typed("essay", ask, prompt=f"{topic} essay", stop=stop)
+    try:
+        await wait_completed(essay)
+    except TerminalError:
+        stop.set()
+        partial = await essay
+        raise TerminalError("cancelled", 409, metadata={"partial": partial}) from None
+    return await essay

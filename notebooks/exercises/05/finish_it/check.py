@@ -1,0 +1,140 @@
+"""Cancels a parent five times: at work, in its child's undo, and in its own."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+from restate import Context, Service, TerminalError, wait_completed
+
+import workbench as wb
+from workbench.judge import settle
+
+PARENT, CHILD = "FinishItParent", "FinishItChild"
+
+
+class _EnoughError(asyncio.CancelledError):
+    """No `except` of an answer catches it."""
+
+
+def check(finish: Any, bench: wb.Bench) -> str:
+    _, model, admin, ingress = bench
+    parent, child = Service(PARENT), Service(CHILD)
+    circles: list[str] = []
+
+    async def finished(future: Any) -> Any:
+        try:
+            return await finish(_watched(future))
+        except _EnoughError:
+            circles.append("…")
+            raise TerminalError("It goes round in circles.") from None
+
+    @child.handler("work")
+    async def child_work(ctx: Context, name: str) -> str:
+        try:
+            return await ctx.run_typed("work", wb.ask, prompt=f"{name} work")
+        except TerminalError:
+            await finished(ctx.run_typed("child's undo", wb.ask, prompt=f"{name} child"))
+            raise
+
+    @parent.handler("work")
+    async def parent_work(ctx: Context, name: str) -> str:
+        call = ctx.service_call(child_work, name)
+        try:
+            await wait_completed(call)
+            return await call
+        except TerminalError:
+            with contextlib.suppress(TerminalError):  # the child was cancelled, too
+                await finished(call)
+            await finished(ctx.run_typed("parent's undo", wb.ask, prompt=f"{name} parent"))
+            raise
+
+    @parent.handler("one_step")
+    async def one_step(ctx: Context, works: bool) -> Any:
+        return await finished(ctx.run_typed("step", _step, works=works))
+
+    wb.serve(parent, child)
+    name = wb.new_key("check")
+    model.hold(name)
+    task = ingress.send(PARENT, "work", name)
+    model.wait_held(f"{name} work")
+    admin.cancel(task)
+    for undo in ("child", "parent"):
+        settle(bench, [PARENT, CHILD])
+        for _ in range(2):
+            admin.patch(f"/invocations/{task}/cancel", allow={409})
+        settle(bench, [PARENT, CHILD])
+        model.release(f"{name} {undo}")
+    model.release(name)
+    settle(bench, [PARENT, CHILD])
+    if circles:
+        raise wb.Wrong(
+            "`finish` goes round in circles.",
+            question="When does your loop end, and which error makes it go on for ever?",
+        )
+    ids = [row["id"] for row in wb.tree_rows(admin, task)]
+    rows = list(zip(("parent", "child"), ids, strict=True))
+    done = {
+        row["name"]: row["done"]
+        for _, id in rows
+        for row in wb.journal_rows(admin, id)
+        if row["entry"] == "Run" and row["name"].endswith("undo")
+    }
+    picture = wb.lanes(admin, rows)
+    picture += "\n" + "".join(
+        f"\n{undo}: {'done' if ok else 'not done'}" for undo, ok in done.items()
+    )
+    if not done.get("child's undo") or not done.get("parent's undo"):
+        raise wb.Wrong(
+            "A cleanup was cut short.",
+            picture=picture,
+            question="Which of the cancels (✕) ended its wait, and what did `finish` do then?",
+        )
+    ends = {what: model.requests(f"{name} {what}")[0] for what in ("child", "parent")}
+    if ends["parent"].started_at < (ends["child"].ended_at or 0):
+        raise wb.Wrong(
+            "The parent began its undo before the undo of its child had ended.",
+            picture=picture,
+            question="What did `finish` do when a cancel came while it waited for the child?",
+        )
+    if ingress.call(PARENT, "one_step", True) != "step":
+        raise wb.Wrong("`finish` does not return the result of what it waits for.")
+    try:
+        ingress.call(PARENT, "one_step", False)
+    except wb.IngressError as error:
+        if error.status_code == 400:
+            return "Five cancels, two undos, both done, the child's before the parent's."
+    raise wb.Wrong(
+        "`finish` does not pass on the failure of what it waits for."
+        if not circles
+        else "A step that has failed is tried for ever.",
+        question="Which of its two lines raises when the step has failed, and who catches that?",
+    )
+
+
+async def _step(works: bool) -> str:
+    if not works:
+        raise TerminalError("no", 400)
+    return "step"
+
+
+def _watched(future: Any) -> Any:
+    """The same future, but whoever asks it again and again is stopped."""
+    kind, asked = type(future), list[str]()
+
+    def count() -> None:
+        asked.append("?")
+        if len(asked) > 50:
+            raise _EnoughError
+
+    def is_completed(self: Any) -> Any:
+        count()
+        return kind.is_completed(self)
+
+    def wait(self: Any) -> Any:
+        count()
+        return kind.__await__(self)
+
+    future.__class__ = type(
+        kind.__name__, (kind,), {"is_completed": is_completed, "__await__": wait}
+    )
+    return future

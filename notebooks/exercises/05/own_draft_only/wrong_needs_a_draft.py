@@ -1,0 +1,5 @@
+# ✗ A rollback without a draft fails.
+async def my_rollback(ctx: ObjectContext, turn: int) -> None:
+    page = await ctx.get("draft", type_hint=dict)
+    if page["turn"] == turn:
+        ctx.clear("draft")
