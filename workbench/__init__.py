@@ -20,7 +20,7 @@ from workbench.agent_process import AgentProcess, start_agent
 from workbench.ask import ask
 from workbench.bench import Bench, up
 from workbench.clients import Admin, AdminError, Ingress, IngressError, WaitTimeout, wait_until
-from workbench.deploy import cut_off, serve, serve_agent
+from workbench.deploy import cut_off, serve, serve_agent, stop_serving
 from workbench.exercises import Wrong, check, hint, need, solution
 from workbench.ids import get_ipython, short_ids
 from workbench.lesson import new_key, quiet, show_file, show_source, show_ui, stop_all

@@ -86,10 +86,16 @@ def cut_off() -> None:
 
     def restart() -> None:
         if _served is not None:
-            _served.stop()
+            stop_serving()
             _listen()
 
     threading.Thread(target=restart, name="cut off").start()
+
+
+def stop_serving() -> None:
+    """Take the lesson's services away, as if their process had died; `serve` brings them back."""
+    if _served is not None:
+        _served.stop()
 
 
 def _listen() -> Served:

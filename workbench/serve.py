@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import socket
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from workbench import loopback
@@ -74,6 +75,8 @@ class Served(contextlib.AbstractContextManager["Served"]):
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
+        # It starts this timer of a connection even when its tasks are being ended.
+        warnings.filterwarnings("ignore", "coroutine 'TCPServer._idle_timeout'", RuntimeWarning)
         self._loop.set_exception_handler(self._complain)
         try:
             self._loop.run_until_complete(self._serve())
@@ -125,7 +128,13 @@ class Served(contextlib.AbstractContextManager["Served"]):
         """
         if self._stopping.is_set():
             return
-        attempt = asyncio.ensure_future(self._app(scope, receive, send))
+
+        async def send_while_serving(message: Any) -> None:
+            # A process that has died sends nothing more; a `finally` in a handler here would.
+            if not self._stopping.is_set():
+                await send(message)
+
+        attempt = asyncio.ensure_future(self._app(scope, receive, send_while_serving))
         self._attempts.add(attempt)
         try:
             await asyncio.wait({attempt})

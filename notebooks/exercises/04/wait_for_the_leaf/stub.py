@@ -1,0 +1,8 @@
+async def my_middle(ctx: Context, job: str, leaf, undo) -> str:
+    call = ctx.service_call(leaf, job)
+    try:
+        await wait_completed(call)
+        return await call
+    except TerminalError:
+        ...  # your code: `await ctx.run_typed("undo", undo)`, at the right time
+        raise

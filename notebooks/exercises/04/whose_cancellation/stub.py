@@ -1,0 +1,8 @@
+async def my_publish(ctx: Context, site: str, write) -> str:
+    call = ctx.service_call(write, site)
+    try:
+        return await call
+    except TerminalError as error:
+        if error.status_code == 409:  # cancelled
+            raise
+        return "an empty page"

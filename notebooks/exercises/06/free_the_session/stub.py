@@ -1,0 +1,4 @@
+def my_free(admin, service: str, chat: str) -> None:
+    state = {row["key"]: row["value"] for row in wb.state_rows(admin, service, chat)}
+    kept = {"topic": state["topic"]}
+    admin.post(f"/services/{service}/state", {"object_key": chat, "new_state": kept})

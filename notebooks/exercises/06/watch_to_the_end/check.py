@@ -1,0 +1,83 @@
+"""Kills a task beside its watcher; then cancels the watcher of another one before the kill."""
+
+from typing import Any
+
+from restate import Context, ObjectContext, Service, VirtualObject
+
+import workbench as wb
+from workbench.judge import settle
+
+SESSION, TASK, WATCHER = "WatchToTheEnd", "WatchToTheEndTask", "WatchToTheEndWatcher"
+
+
+def check(my_watch: Any, bench: wb.Bench) -> str:
+    _, model, admin, ingress = bench
+    session, task, watcher = VirtualObject(SESSION), Service(TASK), Service(WATCHER)
+
+    @session.handler()
+    async def message(ctx: ObjectContext) -> str:
+        id = await ctx.service_send(work, ctx.key()).invocation_id()
+        ctx.set("current", id)
+        ctx.set("draft", "half a page")
+        return id
+
+    @session.handler()
+    async def finished(ctx: ObjectContext, task_id: str) -> None:
+        if await ctx.get("current", type_hint=str) == task_id:
+            ctx.clear_all()
+
+    @task.handler()
+    async def work(ctx: Context, chat: str) -> None:
+        await ctx.run_typed("ask", wb.ask, prompt=f"{chat} page")
+
+    @watcher.handler()
+    async def watch(ctx: Context, job: dict[str, str]) -> None:
+        await my_watch(ctx, job["session"], job["task"], finished)
+
+    wb.serve(session, task, watcher)
+    services = [SESSION, TASK, WATCHER]
+
+    def begin() -> tuple[str, str, str]:
+        chat = wb.new_key("check")
+        model.hold(chat)
+        id = ingress.call(SESSION, "message", key=chat)
+        watching = ingress.send(WATCHER, "watch", {"session": chat, "task": id})
+        model.wait_held(f"{chat} page")
+        settle(bench, services)
+        return chat, id, watching
+
+    def verdict(chat: str, id: str, watching: str, what: str) -> None:
+        settle(bench, services)
+        model.release(chat)
+        if "current" in wb.state_of(admin, SESSION, chat):
+            raise wb.Wrong(
+                f"{what}, and the session is busy for ever.",
+                picture=wb.lanes(admin, [("task", id), ("watcher", watching)]),
+                question="What did the watcher's wait raise, and who went on after that?",
+            )
+
+    chat, id, watching = begin()
+    if "current" not in wb.state_of(admin, SESSION, chat):
+        model.release(chat)
+        raise wb.Wrong(
+            "The watcher reported a task that is still at work.",
+            picture=wb.lanes(admin, [("task", id), ("watcher", watching)]),
+            question="What does the watcher wait for?",
+        )
+    admin.kill(id)
+    verdict(chat, id, watching, "The task was killed")
+
+    chat, id, watching = begin()
+    admin.cancel(watching)
+    settle(bench, services)
+    if "current" not in wb.state_of(admin, SESSION, chat):
+        picture = wb.lanes(admin, [("task", id), ("watcher", watching)])
+        model.release(chat)
+        raise wb.Wrong(
+            "The watcher was cancelled, and reported a task that is still at work.",
+            picture=picture,
+            question="Whose end did your `except` take for the task's?",
+        )
+    admin.kill(id)
+    verdict(chat, id, watching, "The watcher was cancelled, then the task was killed")
+    return "Killed, even with its watcher cancelled before: no draft, and the session is free."

@@ -1,0 +1,9 @@
+async def my_watch(ctx: Context, session: str, task: str, finished) -> None:
+    over = ctx.attach_invocation(task)
+    while True:
+        try:
+            await wait_completed(over)
+            break
+        except TerminalError:  # somebody cancelled the watcher
+            continue
+    ctx.object_send(finished, key=session, arg=task)
