@@ -21,6 +21,7 @@ from workbench.views.tree import HOW, tree_rows
 if TYPE_CHECKING:
     from workbench.clients import Admin
 
+_WIDTH = 100
 _ROOM = 60
 """Characters for the lanes; from one event to the next there are four at most."""
 
@@ -90,7 +91,18 @@ def lanes(admin: Admin, named: Sequence[tuple[str, str]]) -> str:
         for label, id in named
     ]
     legend = [f"{s} {what}" for s, what in _MEANINGS.items() if any(s in b for b in bars.values())]
-    return "\n".join([*drawn, "", " · ".join(legend)])
+    return "\n".join([*drawn, "", *_lines(legend)])
+
+
+def _lines(legend: Sequence[str]) -> Iterator[str]:
+    """The legend in lines of at most `_WIDTH` characters."""
+    line = ""
+    for part in legend:
+        if line and len(f"{line} · {part}") > _WIDTH:
+            yield line
+            line = ""
+        line = f"{line} · {part}" if line else part
+    yield line
 
 
 def _events(admin: Admin, rows: Mapping[str, Any]) -> Iterator[_Event]:

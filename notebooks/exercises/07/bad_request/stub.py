@@ -1,0 +1,4 @@
+async def my_booking(ctx: Context, guests: int, book) -> str:
+    if guests < 1:
+        raise ValueError("a table needs a guest")
+    return await ctx.run_typed("book", book, guests=guests)

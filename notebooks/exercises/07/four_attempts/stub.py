@@ -1,0 +1,1 @@
+my_policy = ...  # your code: an InvocationRetryPolicy

@@ -1,0 +1,4 @@
+async def my_greeting(ctx: Context, name: str, hour, ask) -> str:
+    part = "morning" if await ctx.run_typed("hour", hour) < 12 else "afternoon"
+    text = await ctx.run_typed(f"good {part}", ask, prompt=f"{name} {part}")
+    return await ctx.run_typed("send", ask, prompt=f"{name} send: {text}")
