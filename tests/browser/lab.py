@@ -125,7 +125,8 @@ _BROKEN = """() => {
   }
   for (const output of document.querySelectorAll('.jp-Notebook .jp-OutputArea-output')) {
     const text = output.textContent.trim();
-    if (innerWidth >= 1000 && output.scrollWidth > output.clientWidth + 1 && !text.startsWith('curl')) {
+    const sticksOut = output.scrollWidth > output.clientWidth + 1;
+    if (innerWidth >= 1000 && sticksOut && !text.startsWith('curl')) {
       found.push('has a scrollbar: ' + text.slice(0, 60));
     }
   }
