@@ -1,8 +1,6 @@
-"""What lessons 03 to 05 say in prose, and neither a ✓ cell nor a claim's test proves."""
+"""What the lessons say in prose, and neither a ✓ cell nor a claim's test proves."""
 
-import asyncio
 import json
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -25,7 +23,6 @@ from workbench import (
 
 CANCELLED = "completed · failure · [409] cancelled"
 LONG = timedelta(seconds=30)
-STEP_SECONDS = 1.5
 
 laws, ledger = Service("Laws"), VirtualObject("LawsLedger")
 gates: dict[str, Gate] = {}
@@ -70,36 +67,10 @@ async def cleanup_by_call(ctx: Context, run: str) -> None:
         raise
 
 
-def _slow(name: str, inactivity: float, begun: set[str], ended: set[str]) -> Service:
-    """A service with a slow step, and a limit after which Restate asks it to suspend."""
-    service = Service(
-        name,
-        inactivity_timeout=timedelta(seconds=inactivity),
-        abort_timeout=timedelta(minutes=1),
-    )
-
-    @service.handler()
-    async def work(ctx: Context, run: str) -> str:
-        async def step() -> str:
-            begun.add(run)
-            await asyncio.sleep(STEP_SECONDS)  # the model call
-            ended.add(run)
-            return "done"
-
-        return await ctx.run_typed("step", step)
-
-    return service
-
-
-BEGUN: set[str] = set()
-ENDED: set[str] = set()
-SLOW = [_slow("LawsDeaf", 0.2, BEGUN, ENDED), _slow("LawsWithTime", 10, BEGUN, ENDED)]
-
-
 @pytest.fixture(scope="module")
 def served(stack: Stack) -> Iterator[Stack]:
     """The stack, with the services of this file."""
-    with serve_here(laws, ledger, *SLOW) as here:
+    with serve_here(laws, ledger) as here:
         deployment = stack.admin.register(here.uri)["id"]
         yield stack
         stack.admin.delete(f"/deployments/{deployment}", force=True)
@@ -134,21 +105,6 @@ def test_a_cleanup_call_that_a_second_cancel_fails_is_made_again(served: Stack) 
     # The second cancel was handed on to the call that began after the first.
     statuses = [row["status"] for row in tree_rows(served.admin, root)]
     assert statuses == [CANCELLED, CANCELLED, "completed · success"]
-
-
-@pytest.mark.parametrize(("service", "hears"), [("LawsDeaf", False), ("LawsWithTime", True)])
-def test_who_was_asked_to_suspend_hears_no_cancellation(
-    served: Stack, service: str, hears: bool
-) -> None:
-    run = new_key("laws")
-    task = served.ingress.send(service, "work", run)
-    wait_until(lambda: run in BEGUN, what="the step to begin")
-    began = time.monotonic()
-    # Longer than the deaf one's limit, and in the middle of the step.
-    wait_until(lambda: time.monotonic() > began + STEP_SECONDS / 2, what="half of the step")
-    served.admin.cancel(task)
-    assert served.admin.wait_for(task, "completed")["completion_failure"] == "[409] cancelled"
-    assert (run in ENDED) is not hears
 
 
 # The deployment is gone.
