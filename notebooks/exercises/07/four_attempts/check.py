@@ -29,7 +29,8 @@ def check(policy: Any, bench: wb.Bench) -> str:
         with contextlib.suppress(wb.WaitTimeout):
             row = admin.wait_for(sent, "paused", "completed", timeout=4.5)
         asked = len(model.requests(prompt))
-        picture = f"  {'!' * asked}  {row['status']} after {asked} attempts"
+        end = row.get("completion_failure") or row["status"]
+        picture = f"  {'!' * asked}  {end} after {asked} attempts"
         if row["status"] == "still tried":
             raise wb.Wrong(
                 "After 4 seconds it is still being tried, or waits for its next attempt.",
