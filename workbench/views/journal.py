@@ -29,15 +29,21 @@ _EPOCH = "1970-01-01T00:00:00Z"
 _RESULT_NUMBERS = ("completion_id", "result_completion_id")
 
 
-def show_journal(admin: Admin, id: str) -> None:
+def show_journal(admin: Admin, id: str, *, folded: bool = False) -> None:
     """Print the rows of `journal_rows`, in at most 100 columns.
 
-    Left out are the `CallInvocationId` notifications, one for every call: they bring the id of the
+    `folded`: a command and its result are one row. Left out are the `CallInvocationId` notifications, one for every call: they bring the id of the
     callee, which the call shows already.
     """
     found = fetch(admin, f"id = {sql_text(id)}")
     what = f"{found[0]['target']} {id} · {status(found[0])}" if found else f"{id} · no record"
     shown = [row for row in journal_rows(admin, id) if row["entry"] != "← CallInvocationId"]
+    if folded:
+        results = {(row["entry"], row["name"]): row["result"] for row in shown}
+        for row in shown:
+            row["result"] = row["result"] or results.get((f"← {row['entry']}", row["name"]))
+        commands = {(f"← {row['entry']}", row["name"]) for row in shown}
+        shown = [row for row in shown if (row["entry"], row["name"]) not in commands]
     print_table(
         f"Journal of {what}",
         [
