@@ -32,8 +32,9 @@ _RESULT_NUMBERS = ("completion_id", "result_completion_id")
 def show_journal(admin: Admin, id: str, *, folded: bool = False) -> None:
     """Print the rows of `journal_rows`, in at most 100 columns.
 
-    `folded`: a command and its result are one row. Left out are the `CallInvocationId` notifications, one for every call: they bring the id of the
-    callee, which the call shows already.
+    `folded`: a command and its result are one row. Left out are the `CallInvocationId`
+    notifications, one for every call: they bring the id of the callee, which the call shows
+    already.
     """
     found = fetch(admin, f"id = {sql_text(id)}")
     what = f"{found[0]['target']} {id} · {status(found[0])}" if found else f"{id} · no record"
