@@ -30,7 +30,7 @@ GOOD = {
     "says": "It is so.",
     "verdict": "differs",
     "observed": "it was seen",
-    "lesson": "04_kill: ## 4 · One-way and delayed calls",
+    "lesson": "06_kill: ## Why not below it?",
     "shown": "✓",
 }
 ENTRY = "\n".join(["[[claim]]", *(f"{name} = {json.dumps(v)}" for name, v in GOOD.items())])
@@ -163,7 +163,7 @@ def test_the_matrix_shows_what_differs(old: Result, cell: str) -> None:
     text = as_markdown([CLAIM], found, "./scripts/claims --restate 1.6.2")
     assert "by `./scripts/claims --restate 1.6.2`" in text
     assert (f"| `a-claim` | {cell} |" in text) == (" b" in cell)
-    assert f"| It is so. `a-claim` | {cell} | it was seen | [04](../../notebooks/04_kill" in text
+    assert f"| It is so. `a-claim` | {cell} | it was seen | [06](../../notebooks/06_kill" in text
     assert ("*a* " + str(old) in text) == (" b" in cell)
     assert ("(a-claim)." in text) == (not old.decided)
 
