@@ -21,6 +21,7 @@ BODY = [
     "predict>guess = ''",
     "do, held>act()",
     "prove>assert look()\nprint('✓ it is there')",
+    "## Exercises",
     f"exercise: one>{STUB}",
     "check: one>wb.check(\"one\", my_answer)",
     f"exercise: two>{STUB}",
