@@ -55,7 +55,8 @@ def check(name: str, answer: object) -> None:
     """
     folder = _find(name)
     sign, words = _judge(folder, answer, current())
-    progress.record(f"exercise {name}", outcome=sign)
+    if progress.read().get(f"exercise {name}", {}).get("outcome") != PASSED:
+        progress.record(f"exercise {name}", outcome=sign)
     print(f"{sign} {words}")
 
 

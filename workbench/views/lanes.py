@@ -41,7 +41,7 @@ _LOOKS = {
 _MEANINGS = {
     "█": "at work",
     "┄": "waits for its turn",
-    "✕": "told to stop",
+    "✕": "cancelled",
     "▒": "at work after that",
     "!": "an attempt failed",
     "~": "waits, or tries again",
@@ -154,12 +154,17 @@ def _bar(row: Mapping[str, Any], events: Sequence[_Event], step: int) -> str:
     """The lane of one invocation: a sign where something happens to it, then how it goes on."""
     bar, filling = "", "·"
     starts = {(event.id, event.kind) for event in events}
+    cancelled = over = False
     for event in events:
         sign = ""
-        if event.id == row["id"]:
+        if event.id == row["id"] and not over:
             sign, filling = _LOOKS[event.kind]
             if event.kind == _BEGINS and (event.id, _STARTS) not in starts and row["running_at"]:
                 filling = "█"
+            cancelled |= event.kind == _CANCEL
+            if event.kind == _GOES_ON and cancelled:
+                filling = "▒"
+            over = event.kind in (_ENDS, _ENDS_AT_ONCE)
         bar += sign + filling * (step - len(sign))
     return bar if row["completed_at"] else bar[:-1] + "▶"
 

@@ -36,4 +36,11 @@ def check(report: Any, bench: wb.Bench) -> str:
             picture="\n".join(f"  {step:<8} {'█' * count}" for step, count in asked.items()),
             question="Which calls does the journal know, one by one?",
         )
+    steps = [row["name"] for row in wb.journal_rows(bench.admin, sent) if row["entry"] == "Run"]
+    if set(asked) != {"outline", "text", "check"} or len(steps) != 3:
+        raise wb.Wrong(
+            "Three model calls have to be three steps.",
+            picture=f"  calls: {', '.join(asked)}; steps: {', '.join(steps)}",
+            question="What would a crash in the second call cost?",
+        )
     return f"Only the call in flight was made again: {dict(asked)}."

@@ -31,7 +31,7 @@ def check(message: Any, bench: wb.Bench) -> str:
     chat = wb.new_key("check")
     model.hold(chat)
     first = ingress.call(AGENT, "message", f"{chat} first", key=chat)
-    settle(bench, [AGENT, TASK])
+    model.wait_held(f"{chat} first")
     second = ingress.send(AGENT, "message", f"{chat} second", key=chat)
     settle(bench, [AGENT, TASK])
     tasks = admin.query(
@@ -41,13 +41,26 @@ def check(message: Any, bench: wb.Bench) -> str:
         echo=False,
     )
     picture = wb.lanes(admin, [(f"task {n}", row["id"]) for n, row in enumerate(tasks, 1)])
+    told = bool(model.requests(f"{chat} first cleanup"))
+    timed = "Sleep" in [row["entry"] for row in wb.journal_rows(admin, second)]
     model.release(chat)
     settle(bench, [AGENT, TASK])
+    if not told:
+        raise wb.Wrong(
+            "Task 1 was never told to stop.",
+            picture=picture,
+            question="Which line of `message` did that, before you changed it?",
+        )
     if len(tasks) > 1:
         raise wb.Wrong(
             "Task 2 is at work while task 1 still cleans up.",
             picture=picture,
             question="What tells `message` that task 1 has ended?",
+        )
+    if timed:
+        raise wb.Wrong(
+            "`message` waits for a time, not for the end of task 1.",
+            question="What if the cleanup takes a second longer than that?",
         )
     try:
         ingress.attach(second)
@@ -56,4 +69,6 @@ def check(message: Any, bench: wb.Bench) -> str:
             f"Message 2 failed with [{error.status_code}] {error.message}.",
             question=f"Task 1 ({first[:8]}…) was cancelled. Should `message` fail because of that?",
         ) from None
+    if not model.requests(f"{chat} second"):
+        raise wb.Wrong("Message 2 began no task.")
     return "The old task has cleaned up before the new one begins."

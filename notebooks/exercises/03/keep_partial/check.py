@@ -52,7 +52,7 @@ def check(write: Any, bench: wb.Bench) -> str:
             "The cancelled task ended as a success.",
             question="How does whoever waits for it know that the text is not whole?",
         )
-    if not partial.startswith("You"):
+    if not partial.startswith(f"You said: {topic}"):
         raise wb.Wrong(
             "The task's error holds no partial text.",
             picture=f"  metadata: {error_metadata(ingress, task)}",

@@ -23,6 +23,8 @@ def check(my_publish: Any, bench: wb.Bench) -> str:
     @service.handler()
     async def write(ctx: Context, site: str) -> str:
         await ctx.run_typed("page", wb.ask, prompt=f"{site} page")
+        if "good" in site:
+            return "a page"
         raise TerminalError("no page came", 500)
 
     def ended(act: Callable[[str, str], None]) -> tuple[dict[str, Any], str]:
@@ -53,6 +55,8 @@ def check(my_publish: Any, bench: wb.Bench) -> str:
                 picture=picture,
                 question="Was the site ever told to stop? Look for ✕ in its lane.",
             )
+    if ingress.call(SERVICE, "publish", wb.new_key("good")) != "a page":
+        raise wb.Wrong("The page was written, and the site does not have it.")
     row, picture = ended(lambda site, _: admin.cancel(site))
     if row["completion_failure"] != "[409] cancelled":
         raise wb.Wrong(

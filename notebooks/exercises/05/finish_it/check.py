@@ -53,14 +53,14 @@ def check(finish: Any, bench: wb.Bench) -> str:
         return await finished(ctx.run_typed("step", _step, works=works))
 
     wb.serve(parent, child)
-    name = wb.new_key("check")
+    name = first = wb.new_key("check")
     model.hold(name)
     task = ingress.send(PARENT, "work", name)
     model.wait_held(f"{name} work")
     admin.cancel(task)
     for undo in ("child", "parent"):
         settle(bench, [PARENT, CHILD])
-        for _ in range(2):
+        for _ in range(5):
             admin.patch(f"/invocations/{task}/cancel", allow={409})
         settle(bench, [PARENT, CHILD])
         model.release(f"{name} {undo}")
@@ -71,6 +71,21 @@ def check(finish: Any, bench: wb.Bench) -> str:
             "`finish` goes round in circles.",
             question="When does your loop end, and which error makes it go on for ever?",
         )
+    name = wb.new_key("check")
+    model.hold(name)
+    killed = ingress.send(PARENT, "work", name)
+    model.wait_held(f"{name} work")
+    admin.cancel(killed)
+    model.wait_held(f"{name} child")
+    admin.kill(killed)
+    settle(bench, [PARENT, CHILD])
+    model.release(name)
+    if circles:
+        raise wb.Wrong(
+            "The parent was killed, and `finish` goes on asking for ever.",
+            question="A kill is no TerminalError. Which errors does your `except` catch?",
+        )
+    name = first
     ids = [row["id"] for row in wb.tree_rows(admin, task)]
     rows = list(zip(("parent", "child"), ids, strict=True))
     done = {

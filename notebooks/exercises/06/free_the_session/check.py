@@ -9,7 +9,7 @@ from workbench.judge import settle
 
 SERVICE = "FreeTheSession"
 HELD = {"current": "inv_dead", "draft": "# bees"}
-OWN = {"topic": "bees", "language": "en"}
+OWN = {"topic": "bees", "language": "en", wb.new_key("note"): "more"}
 
 
 def check(my_free: Any, bench: wb.Bench) -> str:

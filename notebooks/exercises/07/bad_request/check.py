@@ -63,7 +63,7 @@ def _judge(bad: dict[str, Any], picture: str) -> None:
             picture=picture,
             question="How does a caller tell a table from an apology?",
         )
-    if not bad["completion_failure"].startswith("[400]"):
+    if not bad["completion_failure"].startswith("[4"):
         raise wb.Wrong(
             f"A booking for no guests was answered with {bad['completion_failure'][:5]}, "
             "as if it were our fault.",

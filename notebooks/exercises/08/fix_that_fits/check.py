@@ -59,6 +59,10 @@ def check(ship: Any, bench: wb.Bench) -> str:
                     picture="\n".join(f"  {one.split()[-1]}" for one in asked),
                     question="Whose result is in the journal already?",
                 )
+        if "scan" not in _steps(admin, sent):
+            raise wb.Wrong("The scan is no step: a crash after it would scan again.")
+        if not isinstance(ingress.attach(sent), str):
+            raise wb.Wrong("The release does not return a text.")
     finally:
         admin.patch(f"/invocations/{sent}/kill", allow={404, 409})
     return "It was built once, by v1, and scanned by your code, which fits its journal."

@@ -49,6 +49,10 @@ def check(greeting: Any, bench: wb.Bench) -> str:
                 f"The greeting was written twice: {', '.join(written)}.",
                 question="Which of the two was sent? What if each call were a step of its own?",
             )
+        late = wb.new_key("guest")
+        ingress.call(SERVICE, "greet", late, timeout=5)
+        if not model.requests(f"{late} afternoon"):
+            raise wb.Wrong("After noon a guest is still wished a good morning.")
     finally:
         model.release(f"{name} send")
         admin.patch(f"/invocations/{sent}/kill", allow={404, 409})
