@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import contextlib
 import socket
+import sys
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,7 @@ class Served(contextlib.AbstractContextManager["Served"]):
         return f"{self.name} · {self.uri} · served from this kernel"
 
     def _run(self) -> None:
+        _forget_parents()
         asyncio.set_event_loop(self._loop)
         # It starts this timer of a connection even when its tasks are being ended.
         warnings.filterwarnings("ignore", "coroutine 'TCPServer._idle_timeout'", RuntimeWarning)
@@ -143,6 +145,16 @@ class Served(contextlib.AbstractContextManager["Served"]):
             self._attempts.discard(attempt)
         if not attempt.cancelled():
             attempt.result()
+
+
+def _forget_parents() -> None:
+    """Let ipykernel not look for the cell that started this thread.
+
+    It goes from thread to parent by numbers that are used again, so after a while in circles: the
+    first warning that is printed here would never return (ipykernel 6.31, `iostream.py`).
+    """
+    for stream in (sys.stdout, sys.stderr):
+        getattr(stream, "_thread_to_parent", {}).pop(threading.get_ident(), None)
 
 
 def serve_here(
