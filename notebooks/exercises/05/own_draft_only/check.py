@@ -49,7 +49,9 @@ def check(rollback: Any, bench: wb.Bench) -> str:
     draft_after(2)
     ingress.call(SERVICE, "draft", {"turn": 2, "text": "a list"}, key=key)
     if not draft_after(3):
-        raise wb.Wrong("The rollback of turn 3 has dropped the draft of turn 2.", picture="\n".join(seen))
+        raise wb.Wrong(
+            "The rollback of turn 3 has dropped the draft of turn 2.", picture="\n".join(seen)
+        )
     return "A late rollback can drop no draft but its own, and may come twice."
 
 
