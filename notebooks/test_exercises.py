@@ -38,6 +38,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.mark.timeout(20)
+@pytest.mark.filterwarnings(
+    "ignore:coroutine .* was never awaited:RuntimeWarning",  # some wrong answers do just that
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda path: f"{path.parent.name} {path.stem}")
 def test_answer(answer: Path, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workbench import progress
+from workbench import judge, progress
 from workbench.bench import Bench, current
 from workbench.state_dir import REPOSITORY, WorkbenchError
 
@@ -105,13 +105,33 @@ def _find(name: str) -> Path:
 def _judge(folder: Path, answer: object, bench: Bench) -> tuple[str, str]:
     if _untouched(folder, answer):
         return NOT_TRIED, "not tried yet: change the cell above, run it, then run this one"
+    services = folder.name.title().replace("_", "")  # how the names of its services begin
+    earlier = set(judge.ids_of(bench.admin, services))
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # its requests are not the lesson's
             return PASSED, _loaded(folder)(answer, bench)
     except Wrong as wrong:
         return FAILED, str(wrong)
     except Exception as error:  # the learner's own mistake; never a traceback
+        if isinstance(error, WorkbenchError):
+            ids = [id for id in judge.ids_of(bench.admin, services) if id not in earlier]
+            if raised := judge.last_error(bench.admin, ids):
+                return FAILED, str(your_error(raised))
         return FAILED, f"The check could not finish. {type(error).__name__}: {error}"
+    finally:
+        judge.end_all(bench.admin, judge.ids_of(bench.admin, services, only_open=True))
+
+
+def your_error(raised: str) -> Wrong:
+    """The verdict on an answer whose attempts fail with this error."""
+    question = (
+        "A call of an `async def` makes a coroutine, and a lambda does not await it. What if the "
+        "step were given the function itself, and its arguments by name?"
+    )
+    return Wrong(
+        f"Your code raises an error: {raised}",
+        question=question if "coroutine" in raised else "",
+    )
 
 
 def _untouched(folder: Path, answer: object) -> bool:

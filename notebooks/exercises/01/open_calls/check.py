@@ -1,4 +1,4 @@
-"""Runs a query on a session with a finished, a running and a queued call, beside a neighbour."""
+"""Runs a query on a session with calls over, running, queued and delayed, beside a neighbour."""
 
 from restate import ObjectContext, VirtualObject
 
@@ -18,15 +18,17 @@ def check(sql: object, bench: wb.Bench) -> str:
     wb.serve(calls)
     session = wb.new_key("mine")
     neighbour = f"{session}0"
-    ingress.call(SERVICE, "work", "one that is over", key=session)
     model.hold(session)
+    over = ingress.send(SERVICE, "work", "over", key=session)
+    model.wait_held(f"{session} over")
     sent = {
         what: ingress.send(SERVICE, "work", what, key=key)
         for key, what in [(neighbour, "another"), (session, "runs")]
     }
-    model.wait_held(f"{session} runs")
     sent["later"] = ingress.send(SERVICE, "work", "later", key=session, delay=3600)
     sent["waits"] = ingress.send(SERVICE, "work", "waits", key=session)
+    model.release(f"{session} over")  # so the first of them changed last
+    ingress.attach(over)
     model.wait_held(f"{session} runs")
     model.wait_held(f"{neighbour} another")
     try:

@@ -58,6 +58,11 @@ def check(write: Any, bench: wb.Bench) -> str:
             picture=f"  metadata: {error_metadata(ingress, task)}",
             question="What does `essay` give you after a cancel has cut its `await` short?",
         )
+    if not all(row["done"] for row in wb.journal_rows(admin, task) if row["entry"] == "Run"):
+        raise wb.Wrong(
+            "The partial text came from memory: the journal has no result of the essay.",
+            question="What would a crash before the `raise` have left of it?",
+        )
     return f"6 tokens were paid for, and whoever waits for the task can read them: {partial!r}."
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from restate import Context, Service
 
 import workbench as wb
-from workbench.judge import settle
+from workbench.judge import settle, steps
 
 SERVICE = "StopFirst"
 
@@ -13,9 +13,17 @@ SERVICE = "StopFirst"
 def check(write: Any, bench: wb.Bench) -> str:
     _, model, admin, ingress = bench
     service = Service(SERVICE)
+    begun: list[str] = []
 
     @service.handler("write")
     async def handler(ctx: Context, topic: str) -> str:
+        run_typed = ctx.run_typed
+
+        def noted(name: str, *args: Any, **kwargs: Any) -> Any:
+            begun.append(f"{topic} {name}")
+            return run_typed(name, *args, **kwargs)
+
+        ctx.run_typed = noted  # type: ignore[method-assign]
         text: str = await write(ctx, topic, wb.ask)
         return text
 
@@ -42,6 +50,23 @@ def check(write: Any, bench: wb.Bench) -> str:
         raise wb.Wrong(
             "The cancelled task did not clean up.",
             question="Which part of the handler ran before, when it was cancelled?",
+        )
+    if len(steps(admin, task)) < 2:
+        raise wb.Wrong(
+            "The cleanup is no step: the journal does not know of it.",
+            question="What would a crash in the middle of the cleanup cost?",
+        )
+    topic = wb.new_key("check")
+    model.hold(topic, at=6)
+    killed = ingress.send(SERVICE, "write", topic)
+    model.wait_held(f"{topic} essay")
+    admin.kill(killed)
+    settle(bench, [SERVICE])
+    model.release(topic)
+    if [step for step in begun if topic in step] != [f"{topic} essay"]:
+        raise wb.Wrong(
+            "The task was killed, and its code went on to clean up.",
+            question="A kill is no TerminalError. Which errors does your `except` catch?",
         )
     try:
         ingress.attach(task)

@@ -5,7 +5,7 @@ from typing import Any
 from restate import Context, Service, TerminalError, wait_completed
 
 import workbench as wb
-from workbench.judge import settle
+from workbench.judge import settle, steps
 
 SERVICE = "WaitForTheLeaf"
 LEVELS = ("root", "middle", "leaf")
@@ -48,7 +48,14 @@ def check(my_middle: Any, bench: wb.Bench) -> str:
     top = ingress.send(SERVICE, "root", job)
     model.wait_held(f"{job} leaf work")
     admin.cancel(top)
-    settle(bench, [SERVICE])
+    settle(bench, [SERVICE], sleepers=False)
+    middle_id = dict(_named(admin, top))["middle"]
+    if "Sleep" in [row["entry"] for row in wb.journal_rows(admin, middle_id)]:
+        model.release(job)
+        raise wb.Wrong(
+            "The middle level waits for a time, not for the end of the leaf.",
+            question="What if the leaf's undo takes a second longer than that?",
+        )
     lanes = wb.lanes(admin, _named(admin, top))
     too_early = _undoing(model, job) != ["leaf"]
     for level in reversed(LEVELS):
@@ -69,7 +76,12 @@ def check(my_middle: Any, bench: wb.Bench) -> str:
             picture=lanes,
             question="What tells the middle level that the leaf's cleanup is over?",
         )
-    row = admin.wait_for(dict(_named(admin, top))["middle"], "completed")
+    if not steps(admin, middle_id):
+        raise wb.Wrong(
+            "The undo is no step: the journal does not know of it.",
+            question="What would a crash in the middle of the undo cost?",
+        )
+    row = admin.wait_for(middle_id, "completed")
     if row["completion_failure"] != "[409] cancelled":
         raise wb.Wrong(
             f"The middle level was cancelled, and ended {row['completion_failure'] or 'well'}.",

@@ -1,19 +1,14 @@
 """Cancels a parent five times: at work, in its child's undo, and in its own."""
 
-import asyncio
 import contextlib
 from typing import Any
 
 from restate import Context, Service, TerminalError, wait_completed
 
 import workbench as wb
-from workbench.judge import settle
+from workbench.judge import EnoughError, settle, watched
 
 PARENT, CHILD = "FinishItParent", "FinishItChild"
-
-
-class _EnoughError(asyncio.CancelledError):
-    """No `except` of an answer catches it."""
 
 
 def check(finish: Any, bench: wb.Bench) -> str:
@@ -23,8 +18,8 @@ def check(finish: Any, bench: wb.Bench) -> str:
 
     async def finished(future: Any) -> Any:
         try:
-            return await finish(_watched(future))
-        except _EnoughError:
+            return await finish(watched(future, []))
+        except EnoughError:
             circles.append("…")
             raise TerminalError("It goes round in circles.") from None
 
@@ -130,26 +125,3 @@ async def _step(works: bool) -> str:
     if not works:
         raise TerminalError("no", 400)
     return "step"
-
-
-def _watched(future: Any) -> Any:
-    """The same future, but whoever asks it again and again is stopped."""
-    kind, asked = type(future), list[str]()
-
-    def count() -> None:
-        asked.append("?")
-        if len(asked) > 50:
-            raise _EnoughError
-
-    def is_completed(self: Any) -> Any:
-        count()
-        return kind.is_completed(self)
-
-    def wait(self: Any) -> Any:
-        count()
-        return kind.__await__(self)
-
-    future.__class__ = type(
-        kind.__name__, (kind,), {"is_completed": is_completed, "__await__": wait}
-    )
-    return future

@@ -1,17 +1,19 @@
-"""Kills a task beside its watcher; then cancels the watcher of another one before the kill."""
+"""Kills a watcher, then its task; then cancels another task's watcher before the kill."""
 
 from typing import Any
 
-from restate import Context, ObjectContext, Service, VirtualObject
+from restate import Context, ObjectContext, Service, TerminalError, VirtualObject
 
 import workbench as wb
-from workbench.judge import settle
+from workbench.judge import EnoughError, count, settle, watched
 
 SESSION, TASK, WATCHER = "WatchToTheEnd", "WatchToTheEndTask", "WatchToTheEndWatcher"
 
 
 def check(my_watch: Any, bench: wb.Bench) -> str:
     _, model, admin, ingress = bench
+    circles: set[str] = set()
+    killed: set[str] = set()
     session, task, watcher = VirtualObject(SESSION), Service(TASK), Service(WATCHER)
 
     @session.handler()
@@ -32,7 +34,19 @@ def check(my_watch: Any, bench: wb.Bench) -> str:
 
     @watcher.handler()
     async def watch(ctx: Context, job: dict[str, str]) -> None:
-        await my_watch(ctx, job["session"], job["task"], finished)
+        asked: list[str] = []
+        attach_invocation = ctx.attach_invocation
+
+        def attach(*args: Any, **kwargs: Any) -> Any:
+            count(asked)
+            return watched(attach_invocation(*args, **kwargs), asked)
+
+        ctx.attach_invocation = attach  # type: ignore[method-assign]
+        try:
+            await my_watch(ctx, job["session"], job["task"], finished)
+        except EnoughError:
+            circles.add(ctx.request().id)
+            raise TerminalError("It goes round in circles.") from None
 
     wb.serve(session, task, watcher)
     services = [SESSION, TASK, WATCHER]
@@ -41,14 +55,23 @@ def check(my_watch: Any, bench: wb.Bench) -> str:
         chat = wb.new_key("check")
         model.hold(chat)
         id = ingress.call(SESSION, "message", key=chat)
-        watching = ingress.send(WATCHER, "watch", {"session": chat, "task": id})
+        watching, second = (
+            ingress.send(WATCHER, "watch", {"session": chat, "task": id}) for _ in range(2)
+        )
         model.wait_held(f"{chat} page")
         settle(bench, services)
+        killed.add(second)
+        admin.patch(f"/invocations/{second}/kill", allow={404, 409})
         return chat, id, watching
 
     def verdict(chat: str, id: str, watching: str, what: str) -> None:
         settle(bench, services)
         model.release(chat)
+        if circles & killed:
+            raise wb.Wrong(
+                "A watcher was killed, and its code goes on asking for ever.",
+                question="A kill is no TerminalError. Which errors does your `except` catch?",
+            )
         if "current" in wb.state_of(admin, SESSION, chat):
             raise wb.Wrong(
                 f"{what}, and the session is busy for ever.",

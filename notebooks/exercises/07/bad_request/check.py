@@ -5,6 +5,7 @@ from typing import Any
 from restate import Context, InvocationRetryPolicy, Service
 
 import workbench as wb
+from workbench.judge import steps
 
 SERVICE = "BadRequest"
 ENDS = ("paused", "completed")
@@ -42,6 +43,12 @@ def check(booking: Any, bench: wb.Bench) -> str:
         model.mend()
         admin.resume(sent[4])
         ingress.attach(sent[4], timeout=5)
+        if not steps(admin, sent[4]):
+            raise wb.Wrong(
+                "The booking is no step: the journal does not know of it.",
+                picture=picture,
+                question="What would a crash just after the booking cost?",
+            )
     finally:
         model.mend()
         for id in sent.values():

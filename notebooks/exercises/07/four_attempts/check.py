@@ -35,7 +35,8 @@ def check(policy: Any, bench: wb.Bench) -> str:
             raise wb.Wrong(
                 "After 4 seconds it is still being tried, or waits for its next attempt.",
                 picture=f"  {'!' * asked}~",
-                question="Which argument says how many attempts there are?",
+                question="This check waits no longer. Which argument says how many attempts there "
+                "are, and which ones how long it is from one to the next?",
             )
         if row["status"] == "completed":
             raise wb.Wrong(

@@ -5,6 +5,8 @@ from typing import Any
 from restate import Context, InvocationRetryPolicy, Service
 
 import workbench as wb
+from workbench.exercises import your_error
+from workbench.judge import last_error
 
 SERVICE = "FixThatFits"
 
@@ -85,7 +87,7 @@ def _stuck_again(admin: wb.Admin, id: str, journal: list[str]) -> wb.Wrong:
     """The verdict on an answer that paused: the journal's path beside its own."""
     last = [row for row in wb.journal_rows(admin, id) if row["entry"] == "! Paused"][-1]
     if "RT0016" not in str(last["result"]):
-        return wb.Wrong(f"Your code raises an error: {last['result']}")
+        return your_error(last_error(admin, [id]))
     yours = last["name"] or "something else"
     return wb.Wrong(
         "RT0016: your code takes another path than the journal.",

@@ -5,6 +5,8 @@ from typing import Any
 from restate import Context, InvocationRetryPolicy, Service
 
 import workbench as wb
+from workbench.exercises import your_error
+from workbench.judge import fresh, last_error
 
 SERVICE = "SamePath"
 
@@ -14,6 +16,7 @@ def check(greeting: Any, bench: wb.Bench) -> str:
     policy = InvocationRetryPolicy(max_attempts=2, on_max_attempts="pause")
     service = Service(SERVICE, invocation_retry_policy=policy)
     noon = False
+    greeting = fresh(greeting)
 
     def hour() -> int:
         return 12 if noon else 11
@@ -36,7 +39,7 @@ def check(greeting: Any, bench: wb.Bench) -> str:
         if row["status"] == "paused":
             last = [row for row in wb.journal_rows(admin, sent) if row["entry"] == "! Paused"][-1]
             if "RT0016" not in str(last["result"]):
-                raise wb.Wrong(f"Your code raises an error: {last['result']}")
+                raise your_error(last_error(admin, [sent]))
             raise wb.Wrong(
                 "RT0016: the second attempt took another path than the first.",
                 picture=f"  at 11:59  {_steps(admin, sent)}\n  at 12:00  {last['name']} …",
