@@ -40,8 +40,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     compares = not (config.getoption("--no-compare") or config.getoption("--variant"))
-    if config.getoption("numprocesses", None):
-        raise pytest.UsageError("Lessons run in one process: --jobs 3 instead of -n 3.")
     if compares and os.environ.get("RESTATE_MODE") == "external":
         raise pytest.UsageError("Only a new server's outputs compare: unset RESTATE_MODE=external.")
     config.stash[_RUN] = Run(config, compares)
@@ -56,7 +54,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Lesson | None:
-    return Lesson.from_parent(parent, path=file_path) if _LESSON.match(file_path.name) else None
+    if not _LESSON.match(file_path.name):
+        return None
+    if parent.config.getoption("numprocesses", None):
+        raise pytest.UsageError("Lessons run in one process: --jobs 3 instead of -n 3.")
+    return Lesson.from_parent(parent, path=file_path)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -67,7 +69,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
     """Print no letter for a cell: a lesson has a line."""
-    return (report.outcome, "", report.outcome.upper()) if report.when == "call" else None
+    is_cell = report.when == "call" and ".ipynb::" in report.nodeid
+    return (report.outcome, "", report.outcome.upper()) if is_cell else None
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -58,6 +58,7 @@ def main(arguments: list[str]) -> int:
 
 def _stages(home: Path, pytest_arguments: list[str]) -> dict[str, list[str | Path]]:
     python: list[str | Path] = [sys.executable, "-m"]
+    lessons = sorted(path.stem for path in (_ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     return {
         "lint": [*python, "ruff", "check", "."],
         "format": [*python, "ruff", "format", "--check", "."],
@@ -65,9 +66,10 @@ def _stages(home: Path, pytest_arguments: list[str]) -> dict[str, list[str | Pat
         "tests": [
             # Tests wait more than they compute, each worker with servers of its own.
             *(*python, "pytest", "-n", "3", "--dist", "loadgroup", "--basetemp", home / "pytest"),
-            *pytest_arguments,
+            *(pytest_arguments or ["tests", "notebooks/test_exercises.py"]),
         ],
-        "series": [sys.executable, _ROOT / "scripts" / "check"],
+        # By their names: the exercises have been proved with the tests, side by side.
+        "series": [sys.executable, _ROOT / "scripts" / "check", *lessons],
     }
 
 

@@ -50,7 +50,8 @@ def test_long_session(own_stack: Stack) -> None:
         begin[name] for name in (long_session.WRITTEN, long_session.AGENT, long_session.TURN)
     )
     assert len(long_session.MESSAGE) < written < agent < turn
-    assert 0 < begin[long_session.ACCEPTED] < begin[long_session.FIRST_TOKEN]
+    # In either order: the task is at work before the reply is back.
+    assert begin[long_session.ACCEPTED] > 0 < begin[long_session.FIRST_TOKEN]
     assert long_session.failed(parts)
     assert "against the full window: " in text
     assert "(more than 1.2)" in text

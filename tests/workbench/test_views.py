@@ -103,7 +103,7 @@ def test_lanes_have_the_arrival_of_each_cancel(admin: Admin, cancelled: str) -> 
     assert all(line.count("✕") == 1 and line.endswith(CANCELLED) for line in (root, middle, leaf))
     assert "✕" not in sent + delayed
     assert delayed.endswith("┄▶  scheduled")
-    assert drawn[-1].startswith("█ at work · ┄ waits for its turn · ✕ told to stop")
+    assert drawn[-1].startswith("█ at work · ┄ waits for its turn · ✕ cancelled")
     assert lanes(admin, [("none", UNKNOWN)]) == "none    no record\n\n"
 
 
