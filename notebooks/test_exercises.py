@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import linecache
 import uuid
 from collections.abc import Iterator
@@ -37,7 +38,15 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         stop_all(remove_volume=True)
 
 
+@pytest.fixture
+def swept() -> Iterator[None]:
+    """What broken-off attempts leave to the garbage collector is no other test's warning."""
+    yield
+    gc.collect()
+
+
 @pytest.mark.timeout(20)
+@pytest.mark.usefixtures("swept")
 @pytest.mark.filterwarnings(
     "ignore:coroutine .* was never awaited:RuntimeWarning",  # some wrong answers do just that
     "ignore::pytest.PytestUnraisableExceptionWarning",
