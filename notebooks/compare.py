@@ -87,7 +87,7 @@ def _expression(variation: str) -> str:
 
 
 def _blocks(outputs: Sequence[Any]) -> list[tuple[str, str]]:
-    """Kind and text of all that a reader sees. A stream in pieces is one; an image is an image."""
+    """Kind and text of all that a reader sees. A stream in pieces is one."""
     blocks: list[tuple[str, str]] = []
     for output in outputs:
         if output["output_type"] == "stream":

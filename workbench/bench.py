@@ -57,9 +57,8 @@ def _sweep(admin: Admin) -> None:
         if not is_lesson or url.port is None or not loopback.is_free(url.port):
             continue
         where = f"pinned_deployment_id = {sql_text(deployment['id'])} AND status <> 'completed'"
-        for row in admin.query(f"SELECT id FROM sys_invocation WHERE {where}", echo=False):
-            path = f"/invocations/{row['id']}/kill"
-            admin.request("PATCH", path, allow={404, 409}, echo=False)
+        rows = admin.query(f"SELECT id FROM sys_invocation WHERE {where}", echo=False)
+        admin.end(row["id"] for row in rows)
         admin.request(
             "DELETE", f"/deployments/{deployment['id']}?force=true", allow={404}, echo=False
         )

@@ -13,17 +13,16 @@ An exercise is a folder `notebooks/exercises/02/three_messages/`:
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import importlib.util
 import inspect
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from workbench import judge, progress
 from workbench.bench import Bench, current
+from workbench.lesson import quiet
 from workbench.state_dir import REPOSITORY, WorkbenchError
 
 _FOLDER = REPOSITORY / "notebooks" / "exercises"
@@ -108,7 +107,7 @@ def _judge(folder: Path, answer: object, bench: Bench) -> tuple[str, str]:
     services = folder.name.title().replace("_", "")  # how the names of its services begin
     earlier = set(judge.ids_of(bench.admin, services))
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # its requests are not the lesson's
+        with quiet():  # its requests are not the lesson's
             return PASSED, _loaded(folder)(answer, bench)
     except Wrong as wrong:
         return FAILED, str(wrong)
@@ -119,7 +118,7 @@ def _judge(folder: Path, answer: object, bench: Bench) -> tuple[str, str]:
                 return FAILED, str(your_error(raised))
         return FAILED, f"The check could not finish. {type(error).__name__}: {error}"
     finally:
-        judge.end_all(bench.admin, judge.ids_of(bench.admin, services, only_open=True))
+        bench.admin.end(judge.ids_of(bench.admin, services, only_open=True))
 
 
 def your_error(raised: str) -> Wrong:
@@ -154,5 +153,5 @@ def _loaded(folder: Path) -> Callable[[object, Bench], str]:
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    judge: Callable[[object, Bench], str] = module.check
-    return judge
+    found: Callable[[object, Bench], str] = module.check
+    return found

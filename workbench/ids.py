@@ -74,6 +74,16 @@ def get_ipython() -> Any:
     return ipython.get_ipython() if ipython else None
 
 
+def display(data: dict[str, str]) -> None:
+    """Display one thing in several formats; outside a notebook, its plain text is printed."""
+    if get_ipython() is None:
+        print(data["text/plain"])
+        return
+    from IPython.display import display as show  # slow to import
+
+    show(data, raw=True)  # type: ignore[no-untyped-call]
+
+
 def short_ids(text: str) -> str:
     """Shorten each id in `text`: to its label in a notebook, else to `inv_16GZZ…onZX`.
 

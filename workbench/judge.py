@@ -18,10 +18,8 @@ from workbench.views.journal import journal_rows
 __all__ = [
     "EnoughError",
     "count",
-    "end_all",
     "fresh",
     "ids_of",
-    "invocations",
     "last_error",
     "settle",
     "steps",
@@ -36,23 +34,6 @@ _BROKEN_OFF = ("RT0001", "RT0010")  # what a check does itself: `cut_off`
 
 class EnoughError(asyncio.CancelledError):
     """An answer goes round in circles. None of its `except`s catches this."""
-
-
-def invocations(bench: Bench, mark: str, *services: str) -> list[dict[str, Any]]:
-    """Rows of `sys_invocation`, oldest first, of the `services` whose key or input has `mark`."""
-    rows: list[dict[str, Any]] = bench.admin.query(
-        "SELECT i.*, j.entry_json AS input FROM sys_invocation i "
-        "JOIN sys_journal j ON j.id = i.id AND j.index = 0 "
-        f"WHERE i.target_service_name IN ({', '.join(map(sql_text, services))})",
-        echo=False,
-    )
-    wanted = ", ".join(str(byte) for byte in mark.encode())  # as the engine writes bytes
-    found = [
-        row
-        for row in rows
-        if row.get("target_service_key") == mark or wanted in str(row.get("input"))
-    ]
-    return sorted(found, key=lambda row: str(row["created_at"]))
 
 
 def settle(bench: Bench, services: Sequence[str], *, sleepers: bool = True) -> None:
@@ -127,12 +108,6 @@ def last_error(admin: Admin, ids: Sequence[str]) -> str:
                 plain = said.removeprefix("RT0007 · ").removeprefix("[500] ")  # of any error
                 return re.sub(" at 0x[0-9a-f]+", "", plain)
     return ""
-
-
-def end_all(admin: Admin, ids: Sequence[str]) -> None:
-    """Kill these invocations."""
-    for id in ids:
-        admin.request("PATCH", f"/invocations/{id}/kill", allow={404, 409}, echo=False)
 
 
 def count(asked: list[str]) -> None:

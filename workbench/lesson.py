@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from workbench import process
-from workbench.ids import get_ipython, short_ids
+from workbench.ids import display, get_ipython, short_ids
 from workbench.restate.docker import stop_docker
 from workbench.state_dir import REPOSITORY
 
@@ -60,14 +60,16 @@ def quiet() -> Iterator[None]:
 
 def show_source(*objects: Callable[..., Any] | type | ModuleType) -> None:
     """Display the source of functions, classes or modules, read from the files that run."""
-    text = "\n\n\n".join(inspect.getsource(each).rstrip() for each in objects)
-    _display({"text/markdown": f"```python\n{text}\n```", "text/plain": text})
+    _show_code("\n\n\n".join(inspect.getsource(each).rstrip() for each in objects))
 
 
 def show_file(path: str) -> None:
     """Display a file of Python; `path` is relative to the notebooks."""
-    text = (REPOSITORY / "notebooks" / path).read_text(encoding="utf-8").rstrip()
-    _display({"text/markdown": f"```python\n{text}\n```", "text/plain": text})
+    _show_code((REPOSITORY / "notebooks" / path).read_text(encoding="utf-8").rstrip())
+
+
+def _show_code(text: str) -> None:
+    display({"text/markdown": f"```python\n{text}\n```", "text/plain": text})
 
 
 def show_ui(restate: Restate, invocation_id: str | None = None, *, frame: bool = False) -> None:
@@ -87,7 +89,7 @@ def show_ui(restate: Restate, invocation_id: str | None = None, *, frame: bool =
             f'<iframe src="{escape(url)}" title="Restate UI: {what}" '
             f'style="width: 100%; height: {_FRAME_HEIGHT}px; border: 1px solid #9aa5b1"></iframe>'
         )
-    _display({"text/html": html, "text/plain": url})
+    display({"text/html": html, "text/plain": url})
 
 
 def stop_all(*, remove_volume: bool = False) -> list[str]:
@@ -98,13 +100,3 @@ def stop_all(*, remove_volume: bool = False) -> list[str]:
     """
     names = process.stop_recorded()
     return [*names, "restate (docker)"] if stop_docker(remove_volume=remove_volume) else names
-
-
-def _display(data: dict[str, str]) -> None:
-    """Display one thing in several formats; outside a notebook, its plain text is printed."""
-    if get_ipython() is None:
-        print(data["text/plain"])
-        return
-    from IPython.display import display  # slow to import
-
-    display(data, raw=True)  # type: ignore[no-untyped-call]

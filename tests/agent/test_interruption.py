@@ -8,7 +8,7 @@ import pytest
 
 from tests.stack import Stack
 from workbench import wait_until
-from workbench.views.clock import instant
+from workbench.views.invocation_row import instant
 
 
 @pytest.mark.parametrize("step", ["plan", "write", "review"])

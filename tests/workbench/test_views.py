@@ -6,6 +6,7 @@ How the tables look is in the outputs of the lessons, which every check compares
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from workbench import (
 from workbench.clients import Admin, Ingress
 from workbench.ids import clipped, without_middle
 from workbench.restate import Restate
-from workbench.views.clock import instant, milliseconds
+from workbench.views.invocation_row import instant
 from workbench.views.table import print_table
 
 SUCCESS = "completed · success"
@@ -210,7 +211,8 @@ def test_whole_seconds_are_in_their_place() -> None:
     """The engine writes them without a fraction, which as text comes after every fraction."""
     times = ["2026-11-22T14:43:38.001Z", "2026-11-22T14:43:38Z", "2026-11-22T14:43:37.999Z"]
     assert sorted(times, key=instant) == times[::-1]
-    assert [milliseconds(time, times[1]) for time in times] == [1, 0, -1]
+    since = [instant(time) - instant(times[1]) for time in times]
+    assert since == [timedelta(milliseconds=1), timedelta(0), timedelta(milliseconds=-1)]
 
 
 def test_what_is_long_is_cut_and_says_so(capsys: Printed) -> None:

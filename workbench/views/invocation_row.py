@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench.clients import sql_text
 from workbench.ids import labels
-from workbench.views.clock import instant
 
 if TYPE_CHECKING:
     from workbench.clients import Admin
@@ -40,6 +40,19 @@ def fetch(admin: Admin, where: str) -> list[dict[str, Any]]:
         ({**dict.fromkeys(COLUMNS), **row} for row in rows),
         key=lambda row: (instant(row["created_at"]), row["target"], row["id"]),
     )
+
+
+def without(rows: Iterable[dict[str, Any]], leave_out: Collection[str]) -> list[dict[str, Any]]:
+    """The rows but for those whose target is of one of these services or handlers."""
+    return [row for row in rows if not set(leave_out).intersection(row["target"].split("/"))]
+
+
+def instant(time: str) -> datetime:
+    """A time as the engine writes it (`2026-11-22T14:43:38.829Z`).
+
+    The engine leaves the fraction out of whole seconds, so the texts themselves have another order.
+    """
+    return datetime.fromisoformat(time.replace("Z", "+00:00"))  # Python 3.10 does not read the Z
 
 
 def in_list(column: str, values: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Set
 from typing import TYPE_CHECKING, Any
 
-from workbench.views.invocation_row import fetch, in_list, status
+from workbench.views.invocation_row import fetch, in_list, status, without
 from workbench.views.table import print_table
 from workbench.views.tree import tree_rows
 
@@ -24,11 +24,7 @@ def show_invocations(
 
     `leave_out` names services or handlers of no interest, such as `UsageMeter`.
     """
-    rows = [
-        row
-        for row in invocation_rows(admin, ids=ids, root=root)
-        if not set(leave_out).intersection(row["target"].split("/"))
-    ]
+    rows = without(invocation_rows(admin, ids=ids, root=root), leave_out)
     # The number of the attempt says something only once there was a second; a caller is found by
     # its id in show_tree.
     hidden = set() if any((row["attempt"] or 0) > 1 for row in rows) else {"attempt"}

@@ -11,8 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from workbench.clients import sql_text
-from workbench.views.clock import milliseconds
-from workbench.views.invocation_row import fetch, status
+from workbench.views.invocation_row import fetch, instant, status
 from workbench.views.journal_entry import (
     entry_parts,
     name_of,
@@ -22,8 +21,6 @@ from workbench.views.table import print_table
 
 if TYPE_CHECKING:
     from workbench.clients import Admin
-
-_EPOCH = "1970-01-01T00:00:00Z"
 
 # Under which numbers a command's results arrive; a notification has the first of the two.
 _RESULT_NUMBERS = ("completion_id", "result_completion_id")
@@ -64,19 +61,16 @@ def show_journal(admin: Admin, id: str, *, folded: bool = False) -> None:
 
 
 def journal_rows(admin: Admin, id: str) -> list[dict[str, Any]]:
-    """Rows of `index`, `ms`, `entry`, `name`, `done`, `result`, in the journal's order.
+    """Rows of `index`, `entry`, `name`, `done`, `result`, in the journal's order.
 
-    `ms` counts from the invocation's creation. `entry` is the kind of a command (`Run`), of a
+    `entry` is the kind of a command (`Run`), of a
     notification (`← Run`, with the name of the command that it completes), or of an event (`!
     TransientError`, without an index). `done` says of a command that waits for a result whether
     that has come, and is None for others. `result` is the decoded value, `[409] cancelled` for a
     failure, the callee's id for a call. The engine does not record an event that repeats the one
     before: events do not count the attempts.
     """
-    read = _read_journal(admin, id)
-    if read is None:
-        return []
-    created, entries, events = read
+    entries, events = _read_journal(admin, id)
     parts = [entry_parts(entry) for entry in entries]
     names = {
         fields[number]: name_of(form, fields)
@@ -93,48 +87,39 @@ def journal_rows(admin: Admin, id: str) -> list[dict[str, Any]]:
         rows.append(
             {
                 "index": entry["index"],
-                "ms": milliseconds(entry["appended_at"], created),
                 "entry": form if command else f"← {form}",
                 "name": name_of(form, fields) if command or not awaited else names[awaited[0]],
                 "done": arrived.issuperset(awaited) if command and awaited else None,
-                "result": result_of(
-                    form, fields, appended_ms=milliseconds(entry["appended_at"], _EPOCH) or 0
-                ),
+                "result": result_of(form, fields, appended=instant(entry["appended_at"])),
             }
         )
         rows += [
-            _event_row(event, created)
+            _event_row(event)
             for event in events
             if event["after_journal_entry_index"] == entry["index"]
         ]
     return rows
 
 
-def _read_journal(
-    admin: Admin, id: str
-) -> tuple[str, list[dict[str, Any]], list[dict[str, Any]]] | None:
-    """When the invocation was created, its entries, its events; None where there is no journal."""
+def _read_journal(admin: Admin, id: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The entries and the events of an invocation; none where there is no journal."""
     entries = admin.query(
         "SELECT index, entry_json, appended_at FROM sys_journal "
         f"WHERE id = {sql_text(id)} ORDER BY index",
         echo=False,
     )
     if not entries:
-        return None
-    created = next(
-        (row["created_at"] for row in fetch(admin, f"id = {sql_text(id)}")),
-        entries[0]["appended_at"],
-    )
+        return [], []
     events = admin.query(
         "SELECT after_journal_entry_index, event_type, event_json, appended_at "
         f"FROM sys_journal_events WHERE id = {sql_text(id)} "
         "ORDER BY after_journal_entry_index, appended_at",
         echo=False,
     )
-    return created, entries, events
+    return entries, events
 
 
-def _event_row(event: dict[str, Any], created: str) -> dict[str, Any]:
+def _event_row(event: dict[str, Any]) -> dict[str, Any]:
     """An event of `_read_journal` as a row of `journal_rows`."""
     said = json.loads(event["event_json"])
     # A pause by hand has no failure.
@@ -144,7 +129,6 @@ def _event_row(event: dict[str, Any], created: str) -> dict[str, Any]:
     codes = [code] if (code := failure.get("restate_doc_error_code")) else []
     return {
         "index": None,
-        "ms": milliseconds(event["appended_at"], created),
         "entry": f"! {event['event_type']}",
         "name": where or "",
         "done": None,

@@ -7,6 +7,7 @@ its command by number only). This file knows its forms, as of Restate 1.7.
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from workbench.ids import compact_json
@@ -36,12 +37,12 @@ def name_of(form: str, fields: dict[str, Any]) -> str:
     return str(fields.get("name") or fields.get("key") or fields.get("id") or "")
 
 
-def result_of(form: str, fields: dict[str, Any], *, appended_ms: int) -> str | None:
+def result_of(form: str, fields: dict[str, Any], *, appended: datetime) -> str | None:
     """The value that the entry carries, decoded, or `[409] cancelled` for a failure.
 
-    `appended_ms` is when the entry was appended, in Unix milliseconds: a wake-up time is told from
-    there.
+    A wake-up time is told from when the entry was `appended`.
     """
+    appended_ms = round(appended.timestamp() * 1000)
     if form == "Input":
         return decoded(fields["payload"])
     if form == "SetState":

@@ -12,16 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workbench.ids import get_ipython
-from workbench.views.clock import instant
-from workbench.views.invocation_row import fetch, in_list, status
+from workbench.ids import WIDTH, display
+from workbench.views.invocation_row import fetch, in_list, instant, status, without
 from workbench.views.journal_entry import CANCEL_SIGNAL
 from workbench.views.tree import HOW, tree_rows
 
 if TYPE_CHECKING:
     from workbench.clients import Admin
 
-_WIDTH = 100
 _ROOM = 60
 """Characters for the lanes; from one event to the next there are four at most."""
 
@@ -70,11 +68,7 @@ def show_tree(admin: Admin, root: str, *, leave_out: Sequence[str] = ()) -> None
 
     `leave_out` names services or handlers of no interest, such as `UsageMeter`.
     """
-    rows = [
-        row
-        for row in tree_rows(admin, root)
-        if not set(leave_out).intersection(row["target"].split("/"))
-    ]
+    rows = without(tree_rows(admin, root), leave_out)
     _show(lanes(admin, [(_branch(row), row["id"]) for row in rows]))
 
 
@@ -95,10 +89,10 @@ def lanes(admin: Admin, named: Sequence[tuple[str, str]]) -> str:
 
 
 def _lines(legend: Sequence[str]) -> Iterator[str]:
-    """The legend in lines of at most `_WIDTH` characters."""
+    """The legend in lines of at most `WIDTH` characters."""
     line = ""
     for part in legend:
-        if line and len(f"{line} · {part}") > _WIDTH:
+        if line and len(f"{line} · {part}") > WIDTH:
             yield line
             line = ""
         line = f"{line} · {part}" if line else part
@@ -181,13 +175,7 @@ def _branch(row: Mapping[str, Any]) -> str:
 
 
 def _show(text: str) -> None:
-    if get_ipython() is None:
-        print(text)
-        return
-    from IPython.display import display  # slow to import
-
-    data = {"text/plain": text, "text/html": f"<pre>{_colored(text)}</pre>"}
-    display(data, raw=True)  # type: ignore[no-untyped-call]
+    display({"text/plain": text, "text/html": f"<pre>{_colored(text)}</pre>"})
 
 
 def _colored(text: str) -> str:

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 HOW = {"one-way": " (one-way)", "delayed": " (delayed)", "unknown": " (called or sent)"}
 
 
-def label(row: dict[str, Any]) -> str:
-    """A row of `tree_rows` as drawn: its branch, its target, and whether it was called or sent."""
-    return f"{row['branch']}{row['target']}{HOW.get(row['how'], '')}"
-
-
 def tree_rows(admin: Admin, root_id: str) -> list[dict[str, Any]]:
     """Rows of `id`, `parent`, `branch`, `target`, `how`, `status`, in the order of the calls.
 
