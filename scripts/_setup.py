@@ -187,7 +187,7 @@ def _install_packages(variables: dict[str, str]) -> None:
 
 def _make_venv(variables: dict[str, str]) -> None:
     VENV.parent.mkdir(parents=True, exist_ok=True)
-    _say("  About 210 MB to download, 740 MB on disk. It goes on by itself.")
+    _say("  About 200 MB to download, 650 MB on disk. It goes on by itself.")
     free = shutil.disk_usage(VENV.parent).free // 10**6
     if free < 900:
         sys.exit(f"The disk is too full: set-up needs 900 MB, {VENV.parent} has {free} MB left.")
@@ -219,7 +219,7 @@ def _fill_venv(variables: dict[str, str]) -> None:
         uv.append("--no-index")
     is_done = (
         _step("uv", *pip, "--retries=1", "--only-binary=:all:", _UV, env=variables, needed=False)
-        and _step("packages (130 MB)", *uv, env=variables, needed=False)
+        and _step("packages (100 MB)", *uv, env=variables, needed=False)
         and _required(VENV) <= _installed(VENV)
     )
     if not is_done:

@@ -104,9 +104,8 @@ def test_a_frame_is_for_a_person_at_a_front_end(
     restate: Restate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     displayed: list[dict[str, Any]] = []
-    for module in (lesson, ids):
-        monkeypatch.setattr(module, "get_ipython", object)
-    monkeypatch.setattr("IPython.display.display", lambda data, raw: displayed.append(data))
+    monkeypatch.setattr(lesson, "get_ipython", object)
+    monkeypatch.setattr(lesson, "display", displayed.append)
     for interactive in (True, False):
         monkeypatch.setattr(lesson, "is_interactive", lambda answer=interactive: answer)
         show_ui(restate, ID, frame=True)
