@@ -185,10 +185,19 @@ def twice(play: Play) -> None:
             "The cancel did not reach message 2.",
             session,
         )
-        play.still(lambda: [r.status for r in session.requests(first, CLEANUP)], 0.3)
+        third = session.write()
+        waiting = session.send_later(third)
+        play.settle()
+        if session.requests(third):
+            raise Broken(
+                "Task 3 asked the model while task 1 was still cleaning up.",
+                picture=session.picture(),
+                question="Message 2 was cancelled while it waited. What does the session know of "
+                "task 1 from then on?",
+            )
     sending.result()
     _finished(session, first)
-    third = session.send()
+    waiting.result()
     session.completed(third)
 
 

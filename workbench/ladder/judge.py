@@ -14,12 +14,13 @@ from pathlib import Path
 from workbench.clients import Admin
 from workbench.ladder.contestant import AGENT, Contestant
 from workbench.ladder.levels import LEVELS, Level
-from workbench.ladder.play import Play, Session
+from workbench.ladder.play import Play
 from workbench.ladder.verdict import Broken, Unplayable
 from workbench.model_client import ScriptedModel, start_scripted_model
 from workbench.oracle.snapshot import Server, snapshot_of
 from workbench.restate import Restate, start_restate
 from workbench.views.journal import journal_rows
+from workbench.views.tree import tree_rows
 
 PASSED, FAILED = "✓", "✗"
 
@@ -173,16 +174,10 @@ def _keep(verdict: Verdict, play: Play) -> None:
         _write(folder / f"{session.key}-model.json", [vars(r) for r in session.requests()])
         _write(folder / f"{session.key}-messages.json", [vars(said) for said in session.said])
         ids = [said.task for said in session.said if said.accepted]
-        rows = [row for id in ids[-4:] for row in _tree(session, id)]
+        rows = [row for id in ids for row in tree_rows(play.admin, id)]
         _write(folder / f"{session.key}-invocations.json", rows)
-        journals = {id: journal_rows(play.admin, id) for id in ids[-4:]}
+        journals = {row["id"]: journal_rows(play.admin, row["id"]) for row in rows[-200:]}
         _write(folder / f"{session.key}-journals.json", journals)
-
-
-def _tree(session: Session, id: str) -> list[dict[str, object]]:
-    from workbench.views.tree import tree_rows
-
-    return tree_rows(session.play.admin, id)
 
 
 def _write(path: Path, what: object) -> None:
