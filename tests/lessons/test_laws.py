@@ -15,7 +15,6 @@ from workbench import (
     journal_rows,
     new_key,
     serve_here,
-    start_agent,
     state_rows,
     tree_rows,
     wait_until,
@@ -107,47 +106,16 @@ def test_a_cleanup_call_that_a_second_cancel_fails_is_made_again(served: Stack) 
     assert statuses == [CANCELLED, CANCELLED, "completed · success"]
 
 
-# The deployment is gone.
-
-
 def _state(session: Session) -> dict[str, Any]:
     rows = state_rows(session.stack.admin, "Workspace", session.key)
     return {row["key"]: json.loads(row["value"]) for row in rows}
 
 
-def _task_with_a_draft(session: Session) -> str:
-    """A task that has put a file into its draft; another hangs in the middle."""
-    hanging = f"{session.key}/1/write%20test_"
-    session.stack.model.fail("hang", match=hanging)
-    task: str = session.message()["task_id"]
-    wait_until(lambda: _state(session).get("draft"), what="a file in the draft")
-    wait_until(lambda: session.stack.model.requests(hanging), what="the file that hangs")
-    session.stack.model.mend()
-    return task
-
-
-def test_a_cancel_wakes_a_paused_task_that_is_then_paused_again(own_stack: Stack) -> None:
-    env = {"AGENT_MAX_ATTEMPTS": "2"}
-    own_stack.agent = start_agent(own_stack.restate, own_stack.model, env=env)
-    own_stack.admin.register(own_stack.agent.uri, force=True)
-    session = own_stack.session()
-    task = _task_with_a_draft(session)
-    own_stack.agent.kill()
-    own_stack.admin.wait_for(task, "paused")
-    own_stack.admin.cancel(task)
-    pauses = f"id = '{task}' AND event_type = 'Paused'"
-    wait_until(
-        lambda: own_stack.count("sys_journal_events", pauses) == 2,
-        what="the task to be paused again",
-    )
-    own_stack.admin.kill(task)
-    row = own_stack.admin.wait_for(task, "completed", timeout=2)
-    assert row["completion_failure"] == "[409] killed"
-
-
 def test_new_state_waits_for_the_key(own_stack: Stack) -> None:
+    """The deployment is gone, and what holds the key backs off."""
     admin, session = own_stack.admin, own_stack.session()
-    task = _task_with_a_draft(session)
+    task = session.message()["task_id"]
+    session.wait_streaming(1, "review")
     own_stack.agent.kill()
     admin.kill(task)
     holder = own_stack.ingress.send("Workspace", "rollback", {"turn": 1}, key=session.key)
