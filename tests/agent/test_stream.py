@@ -16,11 +16,6 @@ from agent.work import Plan, read_file, read_plan
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def _data(**event: Any) -> str:
     return f"data: {json.dumps(event)}\n\n"
 
