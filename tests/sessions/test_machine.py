@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -28,10 +27,11 @@ _SETTINGS = settings(
 )
 
 
-@pytest.fixture
-def machines_stack(tmp_path: Path) -> Iterator[Stack]:
+@pytest.fixture(scope="module")
+def machines_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack for all examples of a machine."""
-    with Stack.running(tmp_path, max_attempts=ATTEMPTS) as Conversation.stack:
+    home = tmp_path_factory.mktemp("home")
+    with Stack.running(home, max_attempts=ATTEMPTS) as Conversation.stack:
         yield Conversation.stack
 
 
@@ -40,33 +40,6 @@ def machines_stack(tmp_path: Path) -> Iterator[Stack]:
 def test_any_sequence() -> None:
     machine = SessionMachine if _EXAMPLES else seed(_SEED)(SessionMachine)
     run_state_machine_as_test(machine, settings=_SETTINGS)
-
-
-TO_WRITING = ("let_the_model_get_to", {"step": "write"})
-MOMENTS: dict[str, list[tuple[str, dict[str, str]]]] = {
-    "a file is cancelled": [("operate_on_a_file", {"action": "cancel", "which": "last"})],
-    "the files of the first plan are drafted, and are not to be kept": [
-        TO_WRITING,
-        ("message_when_busy", {"content": "Write it with Flask", "how": "steer"}),
-    ],
-    "what is not taken becomes a turn": [
-        TO_WRITING,
-        ("message_when_busy", {"content": "Write a greeter", "how": "steer"}),
-        ("operate_on_a_file", {"action": "kill", "which": "last"}),
-    ],
-    "a file is stopped": [TO_WRITING, ("stop", {})],
-}
-
-
-@pytest.mark.usefixtures("machines_stack")
-@pytest.mark.timeout(180)
-def test_moments_that_chance_seldom_meets() -> None:
-    for acts in MOMENTS.values():
-        machine = SessionMachine()
-        machine.begin(content="Write a to-do CLI")
-        for act, arguments in acts:
-            getattr(machine, act)(**arguments)
-        machine.teardown()
 
 
 @pytest.mark.timeout(180)
