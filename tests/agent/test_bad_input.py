@@ -43,6 +43,9 @@ BAD: list[tuple[str, Any, str]] = [
     ("Workspace/{}/rollback", {"turn": 1.5}, INTEGER),
     ("Workspace/{}/write_file", {"turn": 1, "path": "a"}, "content: Field required"),
     ("UsageMeter/{}/record", OF_A_CALL | {"prompt_tokens": -1}, "prompt_tokens: Input should be"),
+    # The sum of two that are longer could not be read back.
+    ("UsageMeter/{}/record", OF_A_CALL | {"prompt_tokens": 2**31}, "Input should be less than"),
+    ("Workspace/{}/commit", {"turn": 2**31}, "turn: Input should be less than"),
     (MESSAGE, b'{"content": "x"', "Invalid JSON"),
     (MESSAGE, b'{"content": "a\x00b"}', "Invalid JSON: control character"),
     (MESSAGE, rb'{"content": "\ud800"}', "Invalid JSON: unexpected end of hex"),
