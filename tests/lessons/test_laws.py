@@ -1,16 +1,14 @@
 """What the lessons say in prose, and neither a ✓ cell nor a claim's test proves."""
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from restate import Context, ObjectContext, Service, TerminalError, VirtualObject
 
 from agent.durable import leave_or_result, stay_until_over
 from tests.gate import Gate
-from tests.stack import Session, Stack
+from tests.stack import Stack
 from workbench import (
     journal_rows,
     new_key,
@@ -52,6 +50,11 @@ async def strike_out(ctx: ObjectContext) -> None:
     if not await ctx.get("struck", type_hint=bool):
         ctx.set("struck", True)
         await ctx.sleep(LONG)
+
+
+@ledger.handler()
+async def break_down(ctx: ObjectContext) -> None:
+    raise ValueError("a bug, so it tries again and again, and holds its key")
 
 
 @laws.handler()
@@ -106,26 +109,15 @@ def test_a_cleanup_call_that_a_second_cancel_fails_is_made_again(served: Stack) 
     assert statuses == [CANCELLED, CANCELLED, "completed · success"]
 
 
-def _state(session: Session) -> dict[str, Any]:
-    rows = state_rows(session.stack.admin, "Workspace", session.key)
-    return {row["key"]: json.loads(row["value"]) for row in rows}
-
-
-def test_new_state_waits_for_the_key(own_stack: Stack) -> None:
-    """The deployment is gone, and what holds the key backs off."""
-    admin, session = own_stack.admin, own_stack.session()
-    task = session.message()["task_id"]
-    session.wait_streaming(1, "review")
-    own_stack.agent.kill()
-    admin.kill(task)
-    holder = own_stack.ingress.send("Workspace", "rollback", {"turn": 1}, key=session.key)
+def test_new_state_waits_for_the_key(served: Stack) -> None:
+    admin, key = served.admin, new_key("laws")
+    holder = served.ingress.send("LawsLedger", "break_down", key=key)
     before = admin.wait_for(holder, "backing-off")["retry_count"]
-    new_state = {"object_key": session.key, "new_state": {"mended": "1"}}
-    admin.post("/services/Workspace/state", new_state)
+    admin.post("/services/LawsLedger/state", {"object_key": key, "new_state": {"mended": "1"}})
     wait_until(
         lambda: admin.wait_for(holder, "backing-off")["retry_count"] > before,
         what="another attempt, with the key still held",
     )
-    assert session.has_draft()
+    assert not state_rows(admin, "LawsLedger", key)
     admin.kill(holder)
-    wait_until(lambda: _state(session) == {"mended": 1}, what="the new state")
+    wait_until(lambda: state_rows(admin, "LawsLedger", key), what="the new state")
