@@ -42,6 +42,7 @@ def _read(stream: str) -> tuple[Failure | None, Reply, list[bool]]:
     "stream",
     [
         _said("A") + "data: [DONE]",
+        "event: error\n\n" + _said("A", finish_reason="stop"),  # it ends with its event
         _said("A", finish_reason="stop"),
         _said("A") + _data(usage=USAGE),  # the provider counts what is whole
         _data(choices=[{"message": {"content": "A"}, "finish_reason": "stop"}]),
@@ -89,12 +90,6 @@ def test_no_answer(stream: str, kind: str, says: str) -> None:
     assert fault.kind == kind
     assert says in fault.says
     assert "no" not in reply.text  # after an error nothing is read
-
-
-def test_an_event_of_an_error_ends_with_its_event() -> None:
-    fault, reply, _ = _read("event: error\n\n" + _said("A", finish_reason="stop"))
-    assert fault is None
-    assert reply.text == "A"
 
 
 def test_what_shows_that_the_model_is_at_work() -> None:
