@@ -62,7 +62,7 @@ def test_what_a_task_has_called_is_part_of_its_session() -> None:
 
 def test_what_the_model_forgets_is_kept_or_known_to_be_lost() -> None:
     """A model that keeps three requests; each is read at work, and read again when it has ended."""
-    whole = ModelRequest(1, "session/1/plan", "plan", "completed", 200, 1, 2, 1.0, 1.1, 1.9, 2.0)
+    whole = ModelRequest(number=1, label="session/1/plan", ended_at=2.0)
     kept: list[ModelRequest] = []
 
     class Model:
