@@ -51,6 +51,7 @@ def _read(stream: str) -> tuple[Failure | None, Reply, list[bool]]:
         "id: 1\nretry: 5\nevent: message\n: a comment\n" + _said("A", finish_reason="stop"),
         'data: {"choices": [{"delta": {"content": "A"},\ndata: "finish_reason": "stop"}]}\n\n',
         json.dumps({"choices": [{"message": {"content": "A"}, "finish_reason": "stop"}]}, indent=1),
+        "data: []\n\ndata: {no}\n\n" + _data(choices=5) + _said("A", finish_reason="stop"),
     ],
 )
 def test_a_whole_answer(stream: str) -> None:
@@ -81,6 +82,7 @@ def test_a_whole_answer(stream: str) -> None:
         (json.dumps({"choices": [{"message": {"content": ""}}]}), "passing", "answer is empty."),
         ("<html>\nBad gateway\n", "passing", "No stream came from the provider. It says: Bad"),
         (_said("A") + "a line of no event\n", "passing", "its answer is empty."),
+        (_said("", finish_reason="stop"), "passing", "its answer is empty."),
         ("", "passing", "The model's stream ended before its answer did"),
     ],
 )
