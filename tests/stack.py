@@ -109,13 +109,12 @@ class Stack:
         max_attempts: int | None = None,
         work: str | None = None,
         env: dict[str, str] | None = None,
-        restate: Restate | None = None,
         model: Any = None,
     ) -> Stack:
         """Start all of it; `max_attempts`, `work` and `env` are the agent's, where its own will not
-        do. What is there already is not started.
+        do. A `model` that is there already is not started.
         """
-        restate = restate or start_restate("embedded")
+        restate = start_restate("embedded")
         model = model or start_scripted_model(tokens_per_second=_SLOW, first_token_seconds=0.02)
         attempts = {} if max_attempts is None else {"AGENT_MAX_ATTEMPTS": str(max_attempts)}
         env = {**attempts, **(env or {})}
