@@ -346,12 +346,20 @@ class Admin(_Client):
                 f"Still open: {compact_json(open_calls)}"
             ) from None
 
-    def register(self, uri: str, *, force: bool = False) -> dict[str, Any]:
+    def register(
+        self, uri: str, *, force: bool = False, metadata: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Register the deployment at `uri`; return its id, services and their revisions.
 
         A URI that is known already is not asked again, new code or not, unless `force` is set.
+        `metadata` stays with the deployment; it is sent, but not printed.
         """
-        deployment: dict[str, Any] = self.post("/deployments", {"uri": uri, "force": force})
+        body = {"uri": uri, "force": force}
+        (note,) = _shown(None, body)
+        more = {"metadata": metadata} if metadata else {}
+        deployment: dict[str, Any] = self.request(
+            "POST", "/deployments", {**body, **more}, note=note
+        )
         name = min((service["name"] for service in deployment["services"]), default="")
         labels.note(deployment["id"], name)
         labels.label(deployment["id"])  # numbered as they are registered

@@ -15,8 +15,8 @@ import pytest
 
 from tests.workbench.test_process import is_dead
 from workbench import process
-from workbench.agent_process import AgentProcess, start_agent
 from workbench.lesson import stop_all
+from workbench.program import AgentProcess, start_agent
 from workbench.restate import Restate
 from workbench.state_dir import WorkbenchError
 
