@@ -39,8 +39,7 @@ from workbench.state_dir import WorkbenchError
 from workbench.views.invocations import invocation_rows, show_invocations
 from workbench.views.journal import journal_rows, show_journal
 from workbench.views.lanes import lanes, show_lanes, show_tree
-from workbench.views.session import show_history, show_turns
-from workbench.views.state import show_state, state_of, state_rows
+from workbench.views.state import show_history, show_state, show_turns, state_of, state_rows
 from workbench.views.tree import tree_rows
 
 

