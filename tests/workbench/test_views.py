@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from tests.flaky import Flaky
 from workbench import (
     invocation_rows,
     journal_rows,
@@ -129,43 +128,6 @@ def test_journal_joins_results_with_their_commands(admin: Admin, cancelled: str)
     assert re.fullmatch(r"inv_\w+ in 3\d{6} ms", results[6])
     assert results[8] == rows[3]["result"]  # the callee that is told
     assert results[10] == "[409] cancelled"
-
-
-def test_a_failure_a_pause_and_a_resume_are_shown_where_they_happened(
-    admin: Admin, flaky: Flaky
-) -> None:
-    flaky.mend()
-    rows = journal_rows(admin, flaky.id)
-    assert [(row["index"], row["entry"], row["name"]) for row in rows[3:]] == [
-        (3, "Run", "call the model"),
-        (None, "! TransientError", "call the model"),
-        (None, "! Paused", "call the model"),
-        (4, "← Run", "call the model"),
-        (5, "Output", ""),
-    ]
-    assert rows[4]["result"] == "RT0007 · [500] RuntimeError('the provider is down')"
-    assert rows[3]["done"] is True
-
-    (lane, *_) = lanes(admin, [("call", flaky.id)]).splitlines()
-    assert re.fullmatch(r"call  █+!~+‖+█*·+  completed · success", lane)
-
-
-def test_queued_then_run_then_killed(admin: Admin, ingress: Ingress, key: str) -> None:
-    first = ingress.send("Box", "hold", 60, key=key)
-    admin.wait_for(first, "running")
-    second = ingress.send("Box", "hold", 60, key=key)
-    admin.wait_for(second, "pending")
-    rows = invocation_rows(admin, ids=[first, second])
-    said = [(row["id"], row["status"], row["called by"]) for row in rows]
-    assert said == [(first, "running", "ingress"), (second, "pending", "ingress")]
-
-    admin.kill(first)
-    admin.wait_for(second, "running")
-    held, queued = lanes(admin, [("held", first), ("queued", second)]).splitlines()[:2]
-    assert re.fullmatch(r"held    █+·+  completed · failure · \[409\] killed", held)
-    assert re.fullmatch(r"queued  ·+┄+█*▶  running", queued)
-    admin.kill(second)
-    admin.wait_for(second, "completed")
 
 
 def test_invocations_of_a_tree(admin: Admin, cancelled: str) -> None:
