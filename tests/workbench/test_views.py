@@ -5,6 +5,7 @@ How the tables look is in the outputs of the lessons, which every check compares
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from workbench.clients import Admin, Ingress
 from workbench.ids import clipped, without_middle
 from workbench.restate import Restate
 from workbench.views.invocation_row import instant
+from workbench.views.journal import _event_row
 from workbench.views.table import print_table
 
 SUCCESS = "completed · success"
@@ -128,6 +130,22 @@ def test_journal_joins_results_with_their_commands(admin: Admin, cancelled: str)
     assert re.fullmatch(r"inv_\w+ in 3\d{6} ms", results[6])
     assert results[8] == rows[3]["result"]  # the callee that is told
     assert results[10] == "[409] cancelled"
+
+
+@pytest.mark.parametrize("kind", ["TransientError", "Paused"])
+def test_a_failure_says_where_and_why(kind: str) -> None:
+    failure = {
+        "error_code": 500,
+        "error_message": "RuntimeError('the provider is down')",
+        "related_command_name": "call the model",
+        "restate_doc_error_code": "RT0007",
+    }
+    said = {"last_failure": failure} if kind == "Paused" else failure
+    row = _event_row({"event_type": kind, "event_json": json.dumps(said)})
+    assert (row["entry"], row["name"]) == (f"! {kind}", "call the model")
+    assert row["result"] == "RT0007 · [500] RuntimeError('the provider is down')"
+    by_hand = _event_row({"event_type": "Paused", "event_json": "{}"})
+    assert (by_hand["name"], by_hand["result"]) == ("", None)
 
 
 def test_invocations_of_a_tree(admin: Admin, cancelled: str) -> None:
