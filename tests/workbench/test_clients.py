@@ -104,7 +104,7 @@ def test_wait_for_says_what_it_saw_last(admin: Admin, ingress: Ingress) -> None:
     with pytest.raises(WorkbenchError, match=r"within 0\.2 s; what it began goes on"):
         ingress.attach(nap, timeout=0.2)
     admin.kill(nap)
-    with pytest.raises(WorkbenchError, match=r'has completed\.\nRow: .*"status": "completed"'):
+    with pytest.raises(WorkbenchError, match=r'has completed\.\nLast row seen: .*"completed"'):
         admin.wait_for(nap, "paused", timeout=60)
     with pytest.raises(WaitTimeout, match="the server knows no such invocation"):
         admin.wait_for(UNKNOWN, "paused", timeout=0.05)
