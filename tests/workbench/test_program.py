@@ -54,9 +54,7 @@ def test_it_answers_and_is_found_again_and_replaced_when_asked_for_otherwise(
     another_kernel: Callable[[str], tuple[str, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said, _ = another_kernel(
-        "from tests.workbench.test_program import *; print(start_tiny().pid)"
-    )
+    said, _ = another_kernel("from tests.workbench.test_program import *; print(start_tiny().pid)")
     agent = start_tiny()
     assert agent.pid == int(said)  # it has outlived that kernel
     assert httpx.get(f"{agent.uri}/health").status_code == 200
