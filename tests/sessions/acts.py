@@ -8,7 +8,7 @@ import threading
 import time
 from typing import Any
 
-from tests.sessions.log import Action, Log, Message, Stop, now
+from workbench.oracle.log import Action, Log, Message, Stop, now
 from tests.stack import Session
 from workbench import AdminError, IngressError, WorkbenchError
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
-from tests.sessions.log import Fault, Log, Paused, now
+from workbench.oracle.log import Fault, Log, Paused, now
 from tests.sessions.operations import (
     Invocation,
     broken,

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
-from tests.sessions.log import Log
-from tests.sessions.oracle import wrong_with
-from tests.sessions.snapshot import Server, Snapshot, paragraphs, seconds, take_snapshot, turn_of
+from workbench.oracle.log import Log
+from workbench.oracle import wrong_with
+from workbench.oracle.snapshot import Server, Snapshot, paragraphs, seconds, take_snapshot, turn_of
 from workbench import ModelRequest
 from workbench.clients import sql_text
 from workbench.scripted_model.answers import Message, answer_to

@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 
 from tests.sessions.acts import PATIENCE, Person
-from tests.sessions.log import Log
+from workbench.oracle.log import Log
 from tests.sessions.operations import under_way
 from tests.stack import Session, Stack
 from workbench import Ingress
