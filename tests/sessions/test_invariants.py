@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.sessions import invariants, our_agent
-from workbench.oracle.log import Action, Fault, Log, Message, Paused, Stop
 from tests.sessions.our_agent import AgentSnapshot, all_wrong_with
 from workbench import ModelRequest
+from workbench.oracle.log import Action, Fault, Log, Message, Paused, Stop
 from workbench.scripted_model.answers import GREETER, PROGRAMS, Program
 
 ROOT = Path(__file__).parents[2]
