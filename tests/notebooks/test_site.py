@@ -16,7 +16,10 @@ from bs4 import BeautifulSoup
 from notebooks.site import main, write_page
 from workbench.state_dir import REPOSITORY
 
-pytestmark = pytest.mark.timeout(120)  # all pages are made in the first one's time
+pytestmark = [
+    pytest.mark.timeout(120),  # all pages are made in the first one's time
+    pytest.mark.xdist_group("pages"),  # and once
+]
 LESSONS = sorted((REPOSITORY / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 

@@ -361,10 +361,12 @@ def test_requests_are_listed_by_prefix_and_number(model: ScriptedModel, label: s
     assert [r.number for r in model.requests(label, after=numbers[0])] == numbers[1:]
 
 
-def test_neither_key_nor_prompt_is_kept(model: ScriptedModel) -> None:
-    post(model, {**CHAT, "messages": [{"role": "user", "content": "a very private prompt"}]})
+def test_no_key_is_kept_and_of_a_prompt_its_first_line(model: ScriptedModel) -> None:
+    message = {"role": "user", "content": "Write a poem.\nIt is about a private matter."}
+    post(model, {**CHAT, "messages": [message]})
     running = process.find("model")
     assert running
+    assert model.requests()[-1].prompt == "Write a poem."
     kept = repr(model.requests()) + Path(running.log).read_text()
     assert KEY not in kept
     assert "private" not in kept
