@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -231,3 +234,17 @@ def test_what_is_not_a_notebook_is_refused(lessons: Lessons) -> None:
     assert code == 1
     assert f"{path} is not a notebook: " in out
     assert "Running" not in out
+
+
+def test_a_check_of_everything_finds_lessons_rules_and_exercises(tmp_path: Path) -> None:
+    code = "import sys; from notebooks.__main__ import parse, run; print(run([*parse(sys.argv[1:]),"
+    arguments = ["check", "--build", str(tmp_path)]
+    said = subprocess.run(
+        [sys.executable, "-c", f"{code} '--collect-only']))", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "WORKBENCH_HOME": str(tmp_path)},
+    ).stdout
+    assert said.endswith("\n0\n"), said
+    for found in ("test_form.py::", "test_exercises.py::", "00_start.ipynb::cell 2"):
+        assert found in said
