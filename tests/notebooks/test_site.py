@@ -16,10 +16,7 @@ from bs4 import BeautifulSoup
 from notebooks.site import main, write_page
 from workbench.state_dir import REPOSITORY
 
-pytestmark = [
-    pytest.mark.timeout(120),  # all pages are made in the first one's time
-    pytest.mark.xdist_group("pages"),  # and once
-]
+pytestmark = pytest.mark.timeout(120)  # all pages are made in the first one's time
 LESSONS = sorted((REPOSITORY / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
