@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import IngressError, OtherAgent, Session, Stack
+from tests.stack import IngressError, Session, Stack, start_other
 from workbench import wait_until
 from workbench.clients import AdminError
 
@@ -124,9 +124,7 @@ def test_the_agent_is_replaced_at_another_address(held: Stack) -> None:
     leaves = "target LIKE 'CodingTask/leaf%' AND status = 'running'"
     wait_until(lambda: held.count("sys_invocation", leaves) == 2, what="both leaves to begin")
     held.agent.kill()
-    other = OtherAgent.started(
-        "held", held.restate, held.model, name="other", AGENT_CANCEL_TIMEOUT="2"
-    )
+    other = start_other("held", held.restate, held.model, name="other", AGENT_CANCEL_TIMEOUT="2")
     held.admin.register(other.uri, force=True)  # it may have had this address before
     try:
         assert session.call("message", {"content": "Hello"}, timeout=50)["interrupted"]
