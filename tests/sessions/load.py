@@ -12,17 +12,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
-<<<<<<< HEAD
 from tests.sessions.operations import Invocation, broken, resume, under_way
-=======
-from tests.sessions.operations import (
-    Invocation,
-    broken,
-    resume,
-    under_way,
-    without_the_paused,
-)
->>>>>>> ef191b2b9c0da83b3b2f29ba4c9ce9c03828e8dc
 from tests.sessions.our_agent import violations_of_our_agent
 from tests.sessions.users import Threads, User
 from tests.stack import Stack

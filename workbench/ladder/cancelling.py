@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from workbench.ladder.play import FILES, Play, Said, Session
 from workbench.ladder.turns import CLOCK
 from workbench.ladder.verdict import Broken
@@ -86,7 +88,7 @@ def all_or_none(play: Play) -> None:
         session.wait_held(first, f"write {late}")
         for path in FILES:
             play.until(
-                lambda path=path: session.requests(first, f"write {path} "),
+                partial(session.requests, first, f"write {path} "),
                 f"While `write {late} …` was held, the model was not asked `write {path} …`.",
                 session,
                 question="Are the files written side by side, each by an invocation of its own?",
@@ -164,7 +166,7 @@ def twice(play: Play) -> None:
         for again in (2, 3):
             session.operate("cancel", first.task, first.task)
             play.until(
-                lambda again=again: play.cancels(first.task) >= again or session.over_now(first),
+                partial(_cancelled, session, first, again),
                 "A further cancel did not reach the task.",
                 session,
             )
@@ -199,6 +201,10 @@ def twice(play: Play) -> None:
     _finished(session, first)
     waiting.result()
     session.completed(third)
+
+
+def _cancelled(session: Session, said: Said, times: int) -> bool:
+    return session.play.cancels(said.task) >= times or session.over_now(said)
 
 
 def _finished(session: Session, said: Said) -> None:

@@ -159,10 +159,8 @@ def _only_the_newest(play: Play, session: Session, newest: Said | None = None) -
         f"SELECT id FROM sys_invocation WHERE id IN ({ids}) AND status <> 'completed'", echo=False
     )
     at_work = sorted(tasks[row["id"]].number for row in rows)
-    asking = {each.prompt for each in session.requests() if each.ended_at is None} and play.still(
-        lambda: [r.prompt for r in session.requests() if r.ended_at is None], 0.1
-    )
-    others = [prompt for prompt in asking or [] if newest.word not in prompt]
+    asking = play.still(lambda: [r.prompt for r in session.requests() if r.ended_at is None], 0.1)
+    others = [prompt for prompt in asking if newest.word not in prompt]
     if at_work not in ([], [newest.number]) or others:
         older = [n for n in at_work if n != newest.number]
         what = f"task {older[0]} was still at work" if older else f"`{others[0]}` went on"

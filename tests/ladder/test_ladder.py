@@ -15,14 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tomllib
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 from workbench.ladder.judge import Judge, Verdict, judge_of
 from workbench.ladder.levels import FOLDER, LEVELS
 from workbench.lesson import stop_all
 from workbench.state_dir import use_state_dir
 
-WRONG = tomllib.loads((FOLDER / "wrong.toml").read_text(encoding="utf-8"))["wrong"]
+WRONG = tomllib.loads(Path(__file__).with_name("wrong.toml").read_text())["wrong"]
 WHOLE = os.environ.get("LADDER") == "whole"
 LAST = LEVELS[-1].number
 SEEDS = count(1)  # one server for all: no two runs may have the same sessions
