@@ -22,6 +22,7 @@ from workbench.clients import Admin, AdminError, Ingress, IngressError, WaitTime
 from workbench.deploy import cut_off, serve, serve_agent, stop_serving
 from workbench.exercises import Wrong, check, hint, solution
 from workbench.ids import get_ipython, short_ids
+from workbench.ladder.climb import begin, judge, show_step
 from workbench.lesson import new_key, quiet, show_file, show_source, show_ui, stop_all
 from workbench.loopback import no_proxy
 from workbench.model_client import (

@@ -104,3 +104,9 @@ def test_a_page_is_short_and_says_all(level: Any) -> None:
         assert f"**{part}" in level.page
     option = "--all" if level.number == LAST else f"--level {level.number}"
     assert f"./scripts/judge my_agent.py {option}" in level.page
+    for lesson, quoted in re.findall(
+        r"\[\d\d\]\(\.\./(\S+?)\)((?:, (?:and )?\"[^\"]+\"| and \"[^\"]+\")*)", level.page
+    ):
+        text = (FOLDER.parent / lesson).read_text(encoding="utf-8")
+        for heading in re.findall(r'"([^"]+)"', quoted):
+            assert re.search(rf"## {re.escape(heading)}\\n", text), f"{lesson} has no {heading}"

@@ -14,6 +14,7 @@ from workbench.clients import Admin, AdminError
 from workbench.ladder.verdict import Unplayable
 from workbench.model_client import ScriptedModel
 from workbench.process import Running
+from workbench.restate import Restate
 from workbench.state_dir import WorkbenchError
 
 AGENT = "Agent"
@@ -28,11 +29,17 @@ class Contestant:
     """
 
     def __init__(
-        self, name: str, command: Sequence[str], folder: Path, model: ScriptedModel, admin: Admin
+        self,
+        name: str,
+        command: Sequence[str],
+        folder: Path,
+        restate: Restate,
+        model: ScriptedModel,
+        admin: Admin,
     ) -> None:
         self.name = name
         self._command, self._folder = list(command), folder
-        self._model, self._admin = model, admin
+        self._restate, self._model, self._admin = restate, model, admin
         self._running: dict[int, Running] = {}
         self._ports: dict[int, int] = {}
         self.deployments: dict[int, str] = {}
@@ -45,6 +52,7 @@ class Contestant:
             "AGENT_VERSION": str(version),
             "OPENAI_BASE_URL": self._model.base_url,
             "OPENAI_API_KEY": "scripted",
+            "RESTATE_ADMIN_URL": self._restate.admin_url,
             "PYTHONUNBUFFERED": "1",
             "WORKBENCH_HOME": None,
         }

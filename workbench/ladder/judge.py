@@ -22,6 +22,7 @@ from workbench.ladder.verdict import Broken, Unplayable
 from workbench.model_client import ScriptedModel, start_scripted_model
 from workbench.oracle.snapshot import Server, snapshot_of
 from workbench.restate import Restate, start_restate
+from workbench.state_dir import REPOSITORY
 from workbench.views.journal import journal_rows
 from workbench.views.tree import tree_rows
 
@@ -65,7 +66,7 @@ class Verdict:
             self.broken.what,
             f"Ask yourself: {self.broken.question}" if self.broken.question else "",
             f"Taught in: {self.level.lesson}\nAgain: {again}"
-            + (f"\nEvidence: {self.evidence}" if self.evidence else ""),
+            + (f"\nEvidence: {self.evidence.relative_to(REPOSITORY)}" if self.evidence else ""),
         ]
         return "\n\n".join(filter(None, parts))
 
@@ -107,7 +108,7 @@ class Judge:
         in the same minutes on the same machine.
         """
         mine = self._first_request(self.contestant, 1)
-        plain = Contestant("plain", _PLAIN, FOLDER, self.model, self.admin)
+        plain = Contestant("plain", _PLAIN, FOLDER, self.restate, self.model, self.admin)
         try:
             plain.start()
             theirs = self._first_request(plain, 2)
@@ -191,7 +192,7 @@ def judge_of(
     restate = start_restate("embedded", progress=lambda line: print(line, file=sys.stderr))
     model = start_scripted_model()
     with Admin(restate, echo=lambda text: None) as admin:
-        contestant = Contestant(program, command, folder, model, admin)
+        contestant = Contestant(program, command, folder, restate, model, admin)
         try:
             yield Judge(restate, model, admin, contestant, seed, evidence)
         finally:

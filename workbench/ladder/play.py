@@ -323,7 +323,7 @@ class Play:
 
     def session(self) -> Session:
         """A session that nobody has used."""
-        key = f"{self.random.choice(_NAMES)}{next(self._numbers)}x{self.random.randrange(16**6):x}"
+        key = f"{self.random.choice(_NAMES)}-{self.seed}-{next(self._numbers)}"
         if self.sessions:
             self.note("another session")
         self.sessions.append(Session(self, key))
@@ -420,7 +420,11 @@ class Play:
             self._check_time()
             if time.monotonic() > end:
                 picture = session.picture() if session else ""
-                raise Broken(f"{otherwise} ({limit:g} s)", picture=picture, question=question)
+                raise Broken(
+                    f"{otherwise} The judge waited {limit:g} s.",
+                    picture=picture,
+                    question=question,
+                )
             time.sleep(0.02)
         return found
 

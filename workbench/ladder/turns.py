@@ -21,6 +21,14 @@ def speak(play: Play) -> None:
     said = session.write()
     with play.held(f"plan {said.word}"):
         sending = session.send_later(said)
+        play.until(
+            lambda: sending.done() or session.requests(said),
+            "Nobody answered, and the model was not asked.",
+            session,
+        )
+        if sending.done():
+            sending.result()
+            session.turns()
         session.wait_held(said, "plan")
         play.until(
             sending.done,
