@@ -97,6 +97,8 @@ def update_copies(originals: Path, copies: Path) -> list[str]:
                 f" To get the new one: rename {copy}, and start again."
             )
     record.write_text(json.dumps(known, indent=1))
+    for name in ("appendix.md", "ladder"):  # to which lessons link
+        _link(copies / name, originals / name)
     return lines
 
 
@@ -123,9 +125,13 @@ def _reader_root() -> Path:
     root = state_dir() / "reader"
     root.mkdir(exist_ok=True)
     for name in ("README.md", "agent"):  # to which lessons link
-        if not (root / name).is_symlink():
-            (root / name).symlink_to(REPOSITORY / name)
+        _link(root / name, REPOSITORY / name)
     return root
+
+
+def _link(place: Path, target: Path) -> None:
+    if not place.exists() and not place.is_symlink():
+        place.symlink_to(target)
 
 
 def _start(root: Path, page: str) -> process.Running:

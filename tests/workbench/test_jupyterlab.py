@@ -28,8 +28,10 @@ def originals(tmp_path: Path) -> Path:
 
 def test_a_reader_gets_copies_and_what_is_new(originals: Path, tmp_path: Path) -> None:
     copies = tmp_path / "mine"
+    (originals / "appendix.md").write_text("verbs")
     assert update_copies(originals, copies) == []
     assert (copies / "00_first.ipynb").read_text() == "00_first, version 1"
+    assert (copies / "appendix.md").read_text() == "verbs"  # to which lessons link
 
     (originals / "00_first.ipynb").write_text("00_first, version 2")
     assert update_copies(originals, copies) == []
