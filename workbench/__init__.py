@@ -32,6 +32,7 @@ from workbench.model_client import (
     start_model,
     start_scripted_model,
 )
+from workbench.optional import need_packages
 from workbench.program import Program
 from workbench.progress import done, predict, reveal
 from workbench.restate import Restate, start_restate

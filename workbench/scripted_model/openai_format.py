@@ -1,8 +1,8 @@
 """OpenAI's chat-completions format: what comes in, what goes out, and errors.
 
 Source: OpenAI's API reference (the completion object, the chunk object, `stream_options`, the error
-objects) and its guide to error codes. What this model has no use for is ignored: tools,
-temperature, …
+objects) and its guide to error codes. Tools are called in answers that are not streamed. What this
+model has no use for is ignored: temperature, …
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uuid import uuid4
 from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
 from starlette.requests import Request
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "tool_calls"]
 M = TypeVar("M", bound=BaseModel)
 
 DONE = b"data: [DONE]\n\n"
@@ -58,14 +58,24 @@ class TextPart(BaseModel):
 
 
 class Message(BaseModel):
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[TextPart] | None = None
 
     @property
     def text(self) -> str:
-        if isinstance(self.content, str):
-            return self.content
+        if self.content is None or isinstance(self.content, str):
+            return self.content or ""
         return "".join(part.text for part in self.content)
+
+
+class Function(BaseModel):
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class Tool(BaseModel):
+    type: Literal["function"]
+    function: Function
 
 
 class StreamOptions(BaseModel):
@@ -80,6 +90,7 @@ class ChatRequest(BaseModel):
     max_completion_tokens: PositiveInt | None = None
     max_tokens: PositiveInt | None = None
     n: Literal[1] | None = None
+    tools: list[Tool] | None = None
 
     @model_validator(mode="after")
     def _check_stream_options(self) -> ChatRequest:
@@ -94,6 +105,12 @@ class ChatRequest(BaseModel):
     @property
     def wants_usage(self) -> bool:
         return self.stream_options is not None and self.stream_options.include_usage
+
+    @property
+    def tool(self) -> Function | None:
+        """The tool that is called now: the first one, once for each thing that a user says."""
+        asks = self.messages[-1].role == "user" and not self.stream
+        return self.tools[0].function if self.tools and asks else None
 
     def limit(self, answer: list[str]) -> tuple[list[str], FinishReason]:
         """Return the tokens that the request allows, and why the answer ends where it does."""
@@ -176,7 +193,12 @@ class Completion:
 
     def whole(self, text: str, reason: FinishReason, completion_tokens: int) -> bytes:
         """Return the answer to a request that did not ask for a stream."""
-        message = {"role": "assistant", "content": text, "refusal": None}
+        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+        if tool := self._chat.tool:
+            called = {"name": tool.name, "arguments": text}
+            call = {"id": f"call_{uuid4().hex}", "type": "function", "function": called}
+            message |= {"content": None, "tool_calls": [call]}
+            reason = "tool_calls"
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
         answer = {
             "object": "chat.completion",

@@ -130,7 +130,7 @@ class ChatCompletions:
         """Send one answer, token by token, until it is complete or the client hangs up."""
         kind = fault.kind if fault else None
         completion = Completion(chat)
-        pieces, reason = chat.limit(tokens(answer_to(chat.messages)))
+        pieces, reason = chat.limit(tokens(answer_to(chat.messages, chat.tool)))
         if kind == "empty":
             pieces = []
         elif fault and kind == "cut":
