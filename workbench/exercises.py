@@ -77,17 +77,6 @@ def solution(name: str) -> None:
     print("\n".join(changes))
 
 
-def need(*names: str) -> None:
-    """Raise WorkbenchError where a cell needs what is not there yet, saying which to run first."""
-    frame = inspect.currentframe()
-    cell = frame.f_back.f_globals if frame and frame.f_back else {}
-    if missing := [name for name in names if name not in cell]:
-        raise WorkbenchError(
-            f"This cell needs `{missing[0]}`: first run the cell above that begins with "
-            f"`{missing[0]} =` or defines it."
-        )
-
-
 def hints_of(folder: Path) -> list[str]:
     """The hints of an exercise."""
     text = (folder / "hints.md").read_text(encoding="utf-8")

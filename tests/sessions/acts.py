@@ -8,9 +8,9 @@ import threading
 import time
 from typing import Any
 
-from tests.sessions.log import Action, Log, Message, Stop, now
 from tests.stack import Session
 from workbench import AdminError, IngressError, WorkbenchError
+from workbench.oracle.log import Action, Log, Message, Stop, now
 
 PATIENCE = 120.0
 """Seconds until an answer is given up as lost, all repetitions of the request taken together. Agent

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tests.sessions.log import Fault, now
 from tests.stack import Stack
 from workbench import WorkbenchError
+from workbench.oracle.log import Fault, now
 
 T = TypeVar("T")
 
@@ -83,18 +83,6 @@ def invocations(rows: list[dict[str, Any]]) -> list[Invocation]:
 def resume(stack: Stack, id: str) -> None:
     """Resume an invocation, or retry it now; it may be over by then."""
     patiently(lambda: stack.admin.patch(f"/invocations/{id}/resume", allow=(404, 409, 425)))
-
-
-def without_the_paused(found: list[Invocation]) -> list[Invocation]:
-    """Those that may not be there, even if a task of their session is paused. Only tasks may wait
-    for it, and what is to be told in a while; all else would hold a session's key.
-    """
-    waiting = {each.session for each in found if each.of_task and each.status == "paused"}
-    return [
-        each
-        for each in found
-        if each.session not in waiting or not (each.of_task or each.status == "scheduled")
-    ]
 
 
 @contextmanager
