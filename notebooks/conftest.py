@@ -19,9 +19,11 @@ import pytest
 from notebooks.lesson import DIFFERS, no_space
 from notebooks.run import Run
 from notebooks.variants import VARIANTS, variant_of
+from workbench.optional import missing
 from workbench.state_dir import REPOSITORY
 
 _LESSON = re.compile(r"\d\d_\w+\.ipynb")
+_NOT_REACHED = "not reached"
 _RUN = pytest.StashKey["Run"]()
 
 
@@ -97,6 +99,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[N
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for report in terminalreporter.getreports("skipped"):
+        if ".ipynb" in report.nodeid and isinstance(report.longrepr, tuple):
+            name = Path(report.nodeid.partition("::")[0]).stem
+            why = report.longrepr[2].removeprefix("Skipped: ")
+            if why != _NOT_REACHED:
+                terminalreporter.write_line(f"– {name} was left out. {why}")
     for line in config.stash[_RUN].summary():
         terminalreporter.write_line(line)
 
@@ -104,11 +112,15 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 class Lesson(pytest.File):
     """A notebook."""
 
-    def collect(self) -> Iterator[Part]:
+    def collect(self) -> Iterator[Part | Left]:
         try:
             self.book = nbformat.read(self.path, as_version=4)
         except (OSError, ValueError) as error:
             raise self.CollectError(f"{self.path} is not a notebook: {error}") from error
+        needed = self.book.metadata.get("requirements")
+        if needed and (lacking := missing(needed)):
+            yield Left.from_parent(self, name="the lesson as a whole", why=lacking)
+            return
         option = self.config.option
         if option.variant:
             how = {"seconds": option.pause, "seed": option.seed}
@@ -139,7 +151,7 @@ class Part(pytest.Item):
             facts = result.cells[self.place].metadata.get("papermill", {})
             self.seconds = facts.get("duration") or 0.0
             if not found and facts.get("status") != "completed":
-                pytest.skip("not reached")
+                pytest.skip(_NOT_REACHED)
         if found:
             source = "" if self.place is None else lesson.cells[self.place].source
             logs = "" if found[0].kind == DIFFERS else result.logs
@@ -154,3 +166,18 @@ class Part(pytest.Item):
 
 class Cell(Part):
     """A cell of code."""
+
+
+class Left(pytest.Item):
+    """A lesson that is left out: packages are missing which only it needs."""
+
+    def __init__(self, *, why: str, **more: Any) -> None:
+        super().__init__(**more)
+        self.why = why
+
+    def runtest(self) -> None:
+        pytest.skip(self.why)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """The lesson's name in the report."""
+        return self.path, 0, self.path.stem

@@ -120,12 +120,21 @@ def _given() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def _required(venv: Path) -> set[str]:
-    """The packages that requirements.txt names for the Python of `venv`, with their versions."""
+def add_packages(name: str, title: str) -> None:
+    """Install what an optional requirements file names, without what that depends on."""
+    file = ROOT / name
+    if not _required(VENV, file) <= _installed(VENV):
+        variables = _sources.for_set_up(VENV, WORK / "uv")
+        command = (PYTHON, "-m", "pip", "install", "--no-compile", "--no-deps", "-r", file)
+        _step(title, *command, env=variables)
+
+
+def _required(venv: Path, file: Path = _REQUIREMENTS) -> set[str]:
+    """The packages that `file` names for the Python of `venv`, with their versions."""
     folders = " ".join(map(str, venv.glob("lib/python3.*")))
     minor = int((re.findall(r"/python3\.(\d+)", folders) or [0])[-1])
     line = r'^([\w.-]+==[\w.]+)(?:; python_version (<|>=) "3\.(\d+)")?'
-    found = re.findall(line, _REQUIREMENTS.read_text(), re.MULTILINE)
+    found = re.findall(line, file.read_text(), re.MULTILINE)
     return {
         _plain(package)
         for package, comparison, limit in found

@@ -21,6 +21,7 @@ from workbench import process, progress
 from workbench.command import run_command
 from workbench.leftovers import end_everything, kill_kernels
 from workbench.lesson import stop_all
+from workbench.local_model import use_local_model
 from workbench.state_dir import REPOSITORY, is_default, state_dir
 
 COPIES = "my-lessons"
@@ -188,12 +189,16 @@ def main(arguments: list[str]) -> int:
     """Do what the command line says; 130 is Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m workbench.jupyterlab", description=__doc__)
     parser.add_argument("command", choices=["open", "status", "stop"])
-    command = parser.parse_args(arguments).command
+    parser.add_argument("--local-model", action="store_true")
+    chosen = parser.parse_args(arguments)
+    command = chosen.command
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show becomes "?"
             stream.reconfigure(errors="replace", line_buffering=True)
 
     def act() -> int:
+        if chosen.local_model:
+            use_local_model()
         {"open": open_lessons, "status": progress.show_status, "stop": stop}[command]()
         return 0
 

@@ -132,6 +132,10 @@ class ScriptedModel:
         found = self._call("GET", "requests", prefix=label_prefix, after=str(after)).json()
         return [ModelRequest(**request) for request in found]
 
+    def at_work(self) -> int:
+        """How many answers are under way."""
+        return sum(request.status == "streaming" for request in self.requests())
+
     def stop(self) -> None:
         """End the model's process."""
         self._running.stop()
@@ -165,6 +169,17 @@ class Provider:
 
     def __str__(self) -> str:
         return f"model provider · {self.base_url}"
+
+    def at_work(self) -> int | None:
+        """How many answers are under way; None where the provider does not say.
+
+        llama.cpp's server does, and so the model of `./scripts/tutorial --model local`.
+        """
+        try:
+            slots = httpx.get(f"{self.base_url.removesuffix('/v1')}/slots", timeout=5.0)
+            return sum(bool(slot["is_processing"]) for slot in slots.raise_for_status().json())
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return None
 
 
 def start_model() -> ScriptedModel | Provider:

@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from tests.notebooks.lessons import NEVER_ENDS, STARTS, Lessons
@@ -234,6 +235,18 @@ def test_what_is_not_a_notebook_is_refused(lessons: Lessons) -> None:
     assert code == 1
     assert f"{path} is not a notebook: " in out
     assert "Running" not in out
+
+
+def test_a_lesson_whose_packages_are_missing_is_left_out(lessons: Lessons, tmp_path: Path) -> None:
+    (tmp_path / "needed.txt").write_text("pytest==0.1  # another version\nnot-to-be-had[x]==1.2\n")
+    lesson = lessons.write("01_needs", "raise ValueError('not reached')")
+    book = nbformat.read(lesson, as_version=4)
+    book.metadata["requirements"] = str(tmp_path / "needed.txt")
+    nbformat.write(book, lesson)
+    code, out = lessons.run("--no-compare", lesson, lessons.write("02_runs", "import os"))
+    assert code == 0, out
+    assert "– 01_needs was left out. It needs pytest 0.1, not-to-be-had 1.2: .venv/bin/" in out
+    assert re.search(r"^✓ 02_runs ", out, re.MULTILINE)
 
 
 def test_a_check_of_everything_finds_lessons_rules_and_exercises(tmp_path: Path) -> None:

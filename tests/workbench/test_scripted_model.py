@@ -590,3 +590,25 @@ def test_a_signal_ends_it_in_the_middle_of_a_stream() -> None:
             assert child.stdout.read() == ""
         finally:
             child.kill()
+
+
+async def test_it_calls_the_first_tool_once_for_each_thing_that_a_user_says(
+    client: AsyncOpenAI,
+) -> None:
+    properties = {"city": {"type": "string"}}
+    function: Any = {"name": "weather", "parameters": {"properties": properties}}
+    tools: Any = [{"type": "function", "function": function}]
+    said: Any = [{"role": "user", "content": "Rome: what shall I pack?"}]
+    first = await client.chat.completions.create(model="any", messages=said, tools=tools)
+    assert first.choices[0].finish_reason == "tool_calls"
+    message = first.choices[0].message
+    call: Any = (message.tool_calls or [])[0]
+    assert (call.function.name, json.loads(call.function.arguments)) == (
+        "weather",
+        {"city": "Rome"},
+    )
+    answer = {"role": "tool", "tool_call_id": call.id, "content": "sunny"}
+    said += [message.model_dump(exclude_none=True), answer]
+    second = await client.chat.completions.create(model="any", messages=said, tools=tools)
+    assert second.choices[0].finish_reason == "stop"
+    assert second.choices[0].message.content

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workbench.scripted_model.openai_format import Message
+from workbench.scripted_model.openai_format import Function, Message
 from workbench.scripted_model.requests import Step
 
 _FOLDER = Path(__file__).parent / "programs"
@@ -91,9 +91,15 @@ def last_user_text(messages: list[Message]) -> str:
     return next((m.text for m in reversed(messages) if m.role == "user"), "")
 
 
-def answer_to(messages: list[Message]) -> str:
-    """Return the model's answer to a conversation."""
+def answer_to(messages: list[Message], tool: Function | None = None) -> str:
+    """Return the model's answer to a conversation, or the arguments with which it calls `tool`.
+
+    Each argument is the first word of what the user said.
+    """
     prompt = last_user_text(messages)
+    if tool is not None:
+        word = (prompt.split() or [""])[0].strip(":,.")
+        return json.dumps(dict.fromkeys(tool.parameters.get("properties", {}), word))
     step = step_of(messages)
     if step == "plan":
         return _plan(prompt)

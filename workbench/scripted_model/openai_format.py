@@ -1,8 +1,8 @@
 """OpenAI's chat-completions format: what comes in, what goes out, and errors.
 
 Source: OpenAI's API reference (the completion object, the chunk object, `stream_options`, the error
-objects) and its guide to error codes. What this model has no use for is ignored: tools,
-temperature, a limit of tokens, …
+objects) and its guide to error codes. Tools are called in answers that are not streamed. What this
+model has no use for is ignored: temperature, a limit of tokens, …
 """
 
 from __future__ import annotations
@@ -57,14 +57,24 @@ class TextPart(BaseModel):
 
 
 class Message(BaseModel):
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[TextPart] | None = None
 
     @property
     def text(self) -> str:
-        if isinstance(self.content, str):
-            return self.content
+        if self.content is None or isinstance(self.content, str):
+            return self.content or ""
         return "".join(part.text for part in self.content)
+
+
+class Function(BaseModel):
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class Tool(BaseModel):
+    type: Literal["function"]
+    function: Function
 
 
 class StreamOptions(BaseModel):
@@ -76,6 +86,7 @@ class ChatRequest(BaseModel):
     messages: list[Message] = Field(min_length=1)
     stream: bool | None = False
     stream_options: StreamOptions | None = None
+    tools: list[Tool] | None = None
 
     @property
     def prompt_tokens(self) -> int:
@@ -84,6 +95,12 @@ class ChatRequest(BaseModel):
     @property
     def wants_usage(self) -> bool:
         return self.stream_options is not None and self.stream_options.include_usage
+
+    @property
+    def tool(self) -> Function | None:
+        """The tool that is called now: the first one, once for each thing that a user says."""
+        asks = self.messages[-1].role == "user" and not self.stream
+        return self.tools[0].function if self.tools and asks else None
 
 
 def check_headers(request: Request) -> None:
@@ -159,8 +176,14 @@ class Completion:
 
     def whole(self, text: str, completion_tokens: int) -> bytes:
         """Return the answer to a request that did not ask for a stream."""
-        message = {"role": "assistant", "content": text, "refusal": None}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+        reason = "stop"
+        if tool := self._chat.tool:
+            called = {"name": tool.name, "arguments": text}
+            call = {"id": f"call_{uuid4().hex}", "type": "function", "function": called}
+            message |= {"content": None, "tool_calls": [call]}
+            reason = "tool_calls"
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
         answer = {
             "object": "chat.completion",
             **self._common,

@@ -135,7 +135,7 @@ class ChatCompletions:
         kind = fault.kind if fault else None
         completion = Completion(chat)
         request = f"{record.label}\n{last_user_text(chat.messages)}"
-        answer = self.answers.find(request) or answer_to(chat.messages)
+        answer = self.answers.find(request) or answer_to(chat.messages, chat.tool)
         pieces = tokens(answer)
         if kind == "empty":
             pieces = []

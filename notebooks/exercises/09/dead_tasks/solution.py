@@ -1,0 +1,7 @@
+def my_sessions(admin, service: str) -> list[str]:
+    rows = admin.query(f"""
+        SELECT s.service_key FROM state s
+        LEFT JOIN sys_invocation i ON i.id = btrim(s.value_utf8, '"')
+        WHERE s.service_name = '{service}' AND s.key = 'current'
+        AND (i.id IS NULL OR i.status = 'completed')""")
+    return [row["service_key"] for row in rows]

@@ -1,0 +1,7 @@
+# ✗ A session whose task was killed and purged is not found.
+def my_sessions(admin, service: str) -> list[str]:
+    rows = admin.query(f"""
+        SELECT s.service_key FROM state s
+        JOIN sys_invocation i ON i.id = btrim(s.value_utf8, '"')
+        WHERE s.service_name = '{service}' AND s.key = 'current' AND i.status = 'completed'""")
+    return [row["service_key"] for row in rows]

@@ -1,0 +1,4 @@
+# ✗ One that is too new is selected.
+def my_older(service: str, tenant: str, other: str) -> str:
+    mine = f"target LIKE '{service}/{tenant}-%'"
+    return f"SELECT id FROM sys_invocation WHERE {mine} AND status <> 'completed'"

@@ -1,0 +1,5 @@
+# ✗ One that is over is selected.
+def my_older(service: str, tenant: str, other: str) -> str:
+    mine, theirs = f"target LIKE '{service}/{tenant}-%'", f"target LIKE '{service}/{other}-%'"
+    newest = f"SELECT max(created_at) FROM sys_invocation WHERE {theirs}"
+    return f"SELECT id FROM sys_invocation WHERE {mine} AND created_at < ({newest})"
