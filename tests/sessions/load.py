@@ -33,6 +33,7 @@ AGENT_ENV = {
     "AGENT_FIRST_TOKEN_TIMEOUT": "5",
     "AGENT_STALL_TIMEOUT": "5",
     "AGENT_CANCEL_TIMEOUT": "10",
+    "AGENT_APPROVAL_TIMEOUT": "8",
 }
 
 # How long something stays paused before an operator resumes it.
@@ -167,6 +168,8 @@ class Outcome:
         accepted, refused = self.counts["messages accepted"], self.counts["messages refused"]
         for message in user.log.messages:
             (accepted if message.accepted else refused)[message.when_busy or "plain"] += 1
+        verdicts = ("yes" if verdict.yes else "no" for verdict in user.log.verdicts)
+        self.counts["verdicts taken"].update(verdicts)
         self.counts["turns"].update(turn["status"] for turn in turns)
         self.counts["model requests"].update(request.status for request in requests)
         tokens = sum(request.completion_tokens for request in requests)
@@ -201,7 +204,13 @@ def run_load(
     users = []
     for number in range(1, sessions + 1):
         cancel_timeout = float(AGENT_ENV["AGENT_CANCEL_TIMEOUT"])
-        log = Log(faults=made, paused=watch.paused, cancel_timeout=cancel_timeout)
+        approval_timeout = float(AGENT_ENV["AGENT_APPROVAL_TIMEOUT"])
+        log = Log(
+            faults=made,
+            paused=watch.paused,
+            cancel_timeout=cancel_timeout,
+            approval_timeout=approval_timeout,
+        )
         users.append(User(stack, seed, number, halt, log, alone=alone))
     deadline = time.monotonic() + seconds
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.sessions import invariants, our_agent
-from tests.sessions.log import Action, Fault, Log, Message, Paused, Stop
+from tests.sessions.log import Action, Fault, Log, Message, Paused, Stop, Verdict
 from tests.sessions.our_agent import AgentSnapshot, all_wrong_with
 from workbench import ModelRequest
 from workbench.scripted_model.answers import GREETER, PROGRAMS, Program
@@ -193,6 +194,13 @@ _UNHEARD = {"log/messages/+": Message("lost", "rollback", None, 36)}
 _UNHEARD_STEERING = {"log/messages/+": Message("lost", "steer", "task2", 26)}
 _SAID = f"{TWO}\n\n{LEFT}"
 
+_TWO_ASKS, _THREE_ASKS = {"log/messages/1/approve": True}, {"log/messages/4/approve": True}
+
+
+def _verdict(turn: int, yes: bool, at: float, plan: int) -> Changes:
+    return {"log/verdicts": [Verdict(turn, yes, at, at + 0.5, plan)]}
+
+
 BREAKAGES: list[tuple[str, Changes]] = [
     ("no answer", {"log/wrong/+": "no answer"}),
     # Messages
@@ -216,6 +224,33 @@ BREAKAGES: list[tuple[str, Changes]] = [
         {
             "log/messages/+": _message("more", 26, _answer(2), "steer"),
             "history/2/content": f"{TWO}\n\nmore\n\n{LEFT}",
+        },
+    ),
+    # Approval
+    ("turn 2 is completed, and nobody has approved it", _TWO_ASKS),
+    (
+        "s/2/write was asked for, and nobody has approved its plan",
+        {
+            **_TWO_ASKS,
+            **_verdict(2, yes=True, at=22, plan=1),
+            "requests/+": replace(
+                _request(4, 2, "completed", 28, 29), step="write", label="s/2/write"
+            ),
+        },
+    ),
+    (
+        "2 verdicts were taken for plan 2 of turn 2",
+        {**_TWO_ASKS, "log/verdicts": [Verdict(2, yes, 28, 29, 2) for yes in (True, False)]},
+    ),
+    ("for turn 2, which did not ask for one", _verdict(2, yes=True, at=28, plan=2)),
+    ("for turn 2, which was over", {**_TWO_ASKS, **_verdict(2, yes=True, at=35, plan=2)}),
+    ("a no was taken for turn 2", {**_TWO_ASKS, **_verdict(2, yes=False, at=28, plan=2)}),
+    (
+        "a yes was taken for turn 3, which failed",
+        {
+            **_THREE_ASKS,
+            **_verdict(3, yes=True, at=35, plan=1),
+            "turns/2/error": "The plan was declined.",
         },
     ),
     # The history
@@ -375,6 +410,17 @@ NO_VIOLATIONS: dict[str, Changes] = {
     "a rollback hides a turn": {
         "log/messages/1/when_busy": "rollback",
         "history": WHOLE.history[2:],
+    },
+    "a plan is approved": {**_TWO_ASKS, **_verdict(2, yes=True, at=28, plan=2)},
+    "a plan is declined": {
+        **_THREE_ASKS,
+        **_verdict(3, yes=False, at=35, plan=1),
+        "log/faults": [],
+    },
+    "nobody approves a plan in time": {
+        **_THREE_ASKS,
+        "log/approval_timeout": 30.0,
+        "log/faults": [],
     },
     # What nobody can know
     "steering gets no answer, and is heard": {

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from tests.sessions.load import ModelRecord, planned_faults, run_load
+from tests.sessions.load import AGENT_ENV, ModelRecord, planned_faults, run_load
 from tests.sessions.operations import invocations, without_the_paused
 from tests.sessions.options import FAULTS, parse
 from tests.sessions.users import STEPS, steps
@@ -17,6 +17,7 @@ from workbench import ModelRequest
 
 @pytest.mark.timeout(240)  # it waits for retries that back off
 def test_a_short_run(own_stack: Stack) -> None:
+    own_stack.restart_agent(**AGENT_ENV)
     outcome = run_load(
         own_stack, seed=1, seconds=8, sessions=3, faults=("agent", "server", "model")
     )
@@ -68,7 +69,7 @@ def test_every_step_comes() -> None:
     at_once = [each for each in done["say"] if each.get("at_once")]
     assert any(len(each["drafts"]) > 1 for each in at_once)
     assert any(each["sends"] > 1 for each in at_once)
-    assert {when_busy for each in done["say"] for _, when_busy in each["drafts"]} == {
+    assert {when_busy for each in done["say"] for _, when_busy, _ in each["drafts"]} == {
         *(None, "interrupt", "rollback", "enqueue", "reject", "steer")
     }
 

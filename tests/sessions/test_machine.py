@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -44,7 +45,30 @@ def test_any_sequence() -> None:
 
 
 TO_WRITING = ("let_the_model_get_to", {"step": "write"})
-MOMENTS: dict[str, list[tuple[str, dict[str, str]]]] = {
+_ASKED = ("message_to_approve", {"content": "Write a greeter", "how": "interrupt"})
+_YES: dict[str, Any] = {"yes": True, "before": 0, "exact": True}
+MOMENTS: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "a plan is approved, and then steered: it asks again": [
+        _ASKED,
+        ("approve", _YES),
+        TO_WRITING,
+        ("message_when_busy", {"content": "Write it with Flask", "how": "steer"}),
+        ("approve", _YES),
+    ],
+    "a plan waits and is steered, and a crash comes before the yes": [
+        _ASKED,
+        TO_WRITING,
+        ("message_when_busy", {"content": "Write it with Flask", "how": "steer"}),
+        ("crash", {"kind": "agent"}),
+        ("approve", _YES),
+    ],
+    "one plan is declined, and the next one approved": [
+        _ASKED,
+        ("message_to_approve", {"content": "Write it with Flask", "how": "enqueue"}),
+        ("approve", {**_YES, "yes": False}),
+        ("approve", {**_YES, "before": 1}),
+        ("approve", _YES),
+    ],
     "a file is cancelled": [("operate_on_a_file", {"action": "cancel", "which": "last"})],
     "the files of the first plan are drafted, and are not to be kept": [
         TO_WRITING,

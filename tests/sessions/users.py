@@ -39,13 +39,14 @@ class Step:
     arguments: dict[str, Any]
 
 
-Draft = tuple[str, str | None]
-"""A message to be: its program, and what it asks for where the session is busy."""
+Draft = tuple[str, str | None, bool]
+"""A message to be: its program, what it asks for where the session is busy, and whether its plan
+has to be approved."""
 
 
 def _draft(dice: Random) -> Draft:
     (when_busy,) = dice.choices(list(WHEN_BUSY), list(WHEN_BUSY.values()))
-    return dice.choice(PROGRAMS), when_busy
+    return dice.choice(PROGRAMS), when_busy, dice.random() < 0.3
 
 
 def _once(dice: Random) -> dict[str, Any]:
@@ -65,6 +66,17 @@ def _late(dice: Random) -> dict[str, Any]:
     """In the middle, when something is drafted already; or in the last moment, and some more."""
     step, times = dice.choice([("write", 1), ("review", 4)])
     return {"step": step, "programs": [dice.choice(PROGRAMS) for _ in range(times)]}
+
+
+def _verdict(dice: Random) -> dict[str, Any]:
+    """To the plan that waits, to whatever plan the turn may have, or to the turn before; alone, or
+    at the same time as something else.
+    """
+    return {
+        "yes": dice.random() < 0.75,
+        "whose": dice.choice(("plan", "plan", "plan", "turn", "turn before")),
+        "other": dice.choice((None, None, "verdict", "stop", _draft(dice))),
+    }
 
 
 def _operation(dice: Random) -> dict[str, Any]:
@@ -87,6 +99,7 @@ STEPS: list[tuple[int, str, Callable[[Random], dict[str, Any]]]] = [
     (1, "say", _in_a_burst),
     (3, "steer_late", _late),
     (1, "stop", lambda _: {}),
+    (5, "decide", _verdict),
     (2, "ask", _handler),
     (3, "meddle", _operation),
     (4, "wait", lambda dice: {"seconds": dice.uniform(0.0, 1.0)}),
@@ -191,6 +204,27 @@ class User(Person):
             if not message.answers:
                 return
 
+    def decide(self, yes: bool, whose: str, other: str | Draft | None) -> None:
+        """Say yes or no to a plan that waits; where nothing is at work, one is asked for."""
+        status = self.read("get_status")
+        if status and status["status"] == "idle":
+            self.send(self.new(PROGRAMS[0], "enqueue", approve=True))
+        self._wait_until(self.waiting, self._halt)
+        turn = self.waiting()
+        if not turn:
+            return
+        number = max(1, turn["turn"] - (whose == "turn before"))
+        plan = turn["approval"] if whose == "plan" else None
+        threads = Threads()
+        threads.start(partial(self.approve, number, yes, plan))
+        if other == "verdict":
+            threads.start(partial(self.approve, number, not yes, plan))
+        elif other == "stop":
+            self.stop()
+        elif other:
+            self.send(self.new(*other))
+        threads.join(2 * PATIENCE)
+
     def ask(self, handler: str) -> None:
         """Read something."""
         if handler == "get_turns":
@@ -214,11 +248,19 @@ class User(Person):
     def _wait_for(self, step: str, halt: threading.Event) -> bool:
         """Wait until the model has done such a step for the newest turn; it may never come."""
         turn = self.turns[-1]["turn"] if self.turns else 0
+
+        def done() -> bool:
+            return any(
+                request.step == step and request.status == "completed"
+                for request in self.session.requests(turn)
+            )
+
+        return self._wait_until(done, halt)
+
+    def _wait_until(self, moment: Callable[[], object], halt: threading.Event) -> bool:
+        """Wait for a moment of a turn; it may never come."""
         until = time.monotonic() + _LATE_SECONDS
-        while not any(
-            request.step == step and request.status == "completed"
-            for request in self.session.requests(turn)
-        ):
+        while not moment():
             if time.monotonic() > until or halt.wait(0.02):
                 return False
         return True
