@@ -89,6 +89,10 @@ class ScriptedModel:
         """Answer again."""
         self._call("DELETE", "fault")
 
+    def answer(self, match: str, text: str) -> None:
+        """Answer requests with the text `match` in them with `text`; the newest word counts."""
+        self._call("POST", "answers", {"match": match, "text": text})
+
     def hold(self, match: str = "", *, at: int = 3) -> None:
         """Stop answers after `at` tokens until `release()`, however long that takes.
 

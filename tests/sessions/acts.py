@@ -9,9 +9,9 @@ import time
 import uuid
 from typing import Any
 
-from tests.sessions.log import Action, Log, Message, Stop, Verdict, now
 from tests.stack import Session
 from workbench import AdminError, IngressError, WorkbenchError
+from workbench.oracle.log import Action, Log, Message, Stop, Verdict, now
 
 PATIENCE = 120.0
 """Seconds until an answer is given up as lost, all repetitions of the request taken together. Agent

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
-from tests.sessions.log import Fault, Log, Paused, now
 from tests.sessions.operations import (
     Invocation,
     broken,
@@ -23,6 +22,7 @@ from tests.sessions.our_agent import violations_of_our_agent
 from tests.sessions.users import Threads, User
 from tests.stack import Stack
 from workbench import ModelRequest, WorkbenchError
+from workbench.oracle.log import Fault, Log, Paused, now
 
 # How fast the model answers, in tokens per second: a task takes some five seconds, if nobody
 # interrupts it. Three times as fast, the agent has not read all that was sent when it hangs up.

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from tests.sessions.acts import Person
-from tests.sessions.log import Log, Message, Paused, now
 from tests.sessions.operations import broken, patiently, resume, under_way
-from tests.sessions.oracle import violations
 from tests.sessions.our_agent import violations_of_our_agent
 from tests.stack import Session, Stack
 from workbench import wait_until
+from workbench.oracle import violations
+from workbench.oracle.log import Log, Message, Paused, now
 
 ATTEMPTS = 3  # of a model call, before its task pauses
 CONTENTS = st.sampled_from(("Write a greeter", "Write a to-do CLI", "Write it with Flask"))

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tests.sessions.log import Fault, now
 from tests.stack import Stack
 from workbench import WorkbenchError
+from workbench.oracle.log import Fault, now
 
 T = TypeVar("T")
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
-from tests.sessions.log import Log
-from tests.sessions.oracle import wrong_with
-from tests.sessions.snapshot import Server, Snapshot, paragraphs, seconds, take_snapshot, turn_of
 from workbench import ModelRequest
 from workbench.clients import sql_text
+from workbench.oracle import wrong_with
+from workbench.oracle.log import Log
+from workbench.oracle.snapshot import Server, Snapshot, paragraphs, seconds, take_snapshot, turn_of
 from workbench.scripted_model.answers import Message, answer_to
 
 # How many seconds after the end of a task its session may not know of that yet.

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.sessions import invariants, our_agent
-from tests.sessions.log import Action, Fault, Log, Message, Paused, Stop, Verdict
+from tests.sessions import our_agent
 from tests.sessions.our_agent import AgentSnapshot, all_wrong_with
 from workbench import ModelRequest
+from workbench.oracle import invariants
+from workbench.oracle.log import Action, Fault, Log, Message, Paused, Stop, Verdict
 from workbench.scripted_model.answers import GREETER, PROGRAMS, Program
 
 ROOT = Path(__file__).parents[2]
@@ -477,9 +478,9 @@ NO_VIOLATIONS: dict[str, Changes] = {
 
 
 def test_the_oracle_knows_nothing_of_our_agent() -> None:
-    code = "import sys, tests.sessions.oracle; print(*(name.split('.')[0] for name in sys.modules))"
+    code = "import sys, workbench.oracle; print(*(name.split('.')[0] for name in sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert "tests" in loaded.stdout.split()
+    assert "workbench" in loaded.stdout.split()
     assert "agent" not in loaded.stdout.split()
 
 

@@ -17,10 +17,10 @@ from random import Random
 from typing import Any
 
 from tests.sessions.acts import PATIENCE, Person
-from tests.sessions.log import Log
 from tests.sessions.operations import under_way
 from tests.stack import Session, Stack
 from workbench import Ingress
+from workbench.oracle.log import Log
 
 PROGRAMS = ("Write a to-do CLI", "Write it with Flask", "Now with FastAPI", "Write a greeter")
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 import json
 import re
 import textwrap
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.scripted_model.openai_format import Message
 from workbench.scripted_model.requests import Step
@@ -40,6 +43,30 @@ class Program:
     def read(self, path: str) -> str:
         """Return the content of one of its files."""
         return (_FOLDER / self.name / path).read_text(encoding="utf-8")
+
+
+class Answer(BaseModel):
+    """What to answer to requests with the text `match` in label or prompt."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    match: str = Field(min_length=1)
+    text: str
+
+
+class Answers:
+    """Answers that somebody has put into the model's mouth; the newest word counts."""
+
+    def __init__(self) -> None:
+        self._said: deque[Answer] = deque(maxlen=1000)
+
+    def add(self, answer: Answer) -> None:
+        """Answer so from now on."""
+        self._said.appendleft(answer)
+
+    def find(self, request: str) -> str | None:
+        """The answer to this request, if there is one for it."""
+        return next((each.text for each in self._said if each.match in request), None)
 
 
 _CATALOG = json.loads((_FOLDER / "catalog.json").read_text(encoding="utf-8"))

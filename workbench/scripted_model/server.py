@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from workbench.scripted_model.answers import answer_to, last_user_text, step_of
+from workbench.scripted_model.answers import Answer, Answers, answer_to, last_user_text, step_of
 from workbench.scripted_model.faults import Fault, drop_connection
 from workbench.scripted_model.gates import Gate, Gates
 from workbench.scripted_model.openai_format import (
@@ -36,6 +36,8 @@ from workbench.scripted_model.openai_format import (
 from workbench.scripted_model.pace import Settings, disconnected, paced
 from workbench.scripted_model.requests import ModelRequest, RequestLog
 
+_PROMPT = 200  # characters that a record keeps of one
+
 
 def create_app() -> Starlette:
     """Put the routes of one model together."""
@@ -48,6 +50,7 @@ def create_app() -> Starlette:
             Route("/control/settings", control.change_settings, methods=["PATCH"]),
             Route("/control/fault", control.put_fault, methods=["PUT"]),
             Route("/control/fault", control.mend, methods=["DELETE"]),
+            Route("/control/answers", control.answer, methods=["POST"]),
             Route("/control/gates", control.hold, methods=["POST"]),
             Route("/control/gates", control.release, methods=["DELETE"]),
         ],
@@ -77,6 +80,7 @@ class ChatCompletions:
         self.settings = Settings()
         self.fault: Fault | None = None
         self.gates = Gates()
+        self.answers = Answers()
         self.log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,6 +90,7 @@ class ChatCompletions:
             check_headers(request)
             chat = parse(ChatRequest, await request.body())
             record.step = step_of(chat.messages)
+            record.prompt = last_user_text(chat.messages).partition("\n")[0][:_PROMPT]
             record.prompt_tokens = chat.prompt_tokens
             fault = self._take_fault(record.label, last_user_text(chat.messages))
             if fault and (refusal := fault.refusal(request.headers["authorization"])):
@@ -130,7 +135,9 @@ class ChatCompletions:
         """Send one answer, token by token, until it is complete or the client hangs up."""
         kind = fault.kind if fault else None
         completion = Completion(chat)
-        pieces, reason = chat.limit(tokens(answer_to(chat.messages)))
+        request = f"{record.label}\n{last_user_text(chat.messages)}"
+        answer = self.answers.find(request) or answer_to(chat.messages)
+        pieces, reason = chat.limit(tokens(answer))
         if kind == "empty":
             pieces = []
         elif fault and kind == "cut":
@@ -144,7 +151,6 @@ class ChatCompletions:
         sent = 0
         if kind == "hang":
             await gone
-        request = f"{record.label}\n{last_user_text(chat.messages)}"
         async for due in paced(len(pieces), self.settings, gone, self.gates, request):
             if chat.stream:
                 events += b"".join(completion.token(piece) for piece in pieces[sent : sent + due])
@@ -195,6 +201,10 @@ class Control:
 
     async def mend(self, request: Request) -> Response:
         self._chat.fault = None
+        return Response(status_code=204)
+
+    async def answer(self, request: Request) -> Response:
+        self._chat.answers.add(parse(Answer, await request.body(), hint=_fields(Answer)))
         return Response(status_code=204)
 
     async def hold(self, request: Request) -> Response:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tests.sessions.invariants import CHECKS
-from tests.sessions.log import Log
-from tests.sessions.snapshot import Server, Snapshot, take_snapshot
-from workbench import ModelRequest
+from workbench.oracle.invariants import CHECKS
+from workbench.oracle.log import Log
+from workbench.oracle.snapshot import Server, Snapshot, take_snapshot
+from workbench.scripted_model.requests import ModelRequest
 
 
 def violations(

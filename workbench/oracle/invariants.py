@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from tests.sessions.log import Message, Paused
-from tests.sessions.snapshot import Snapshot, paragraphs, seconds, turn_of
+from workbench.oracle.log import Message, Paused
+from workbench.oracle.snapshot import Snapshot, paragraphs, seconds, turn_of
 
 # Seconds. The clocks of server and test are read one after the other.
 CLOCK = 0.1
@@ -65,8 +65,8 @@ def each_message_is_one_turn(snapshot: Snapshot) -> Iterator[str]:
             yield f"{message.content!r} was accepted, and is {times} turns"
         elif turn and not _steered(message) and turn["content"] != message.content:
             yield f"{message.content!r} was accepted as a turn that holds {turn['content']!r}"
-        interrupted = snapshot.by_task.get(answer["interrupted"] or "")
-        if answer["interrupted"] and (
+        interrupted = snapshot.by_task.get(answer.get("interrupted") or "")
+        if answer.get("interrupted") and (
             interrupted is None
             or interrupted["status"] not in ("interrupted", "killed")  # what does not end is killed
             or interrupted["turn"] >= answer["turn"]

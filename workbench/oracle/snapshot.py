@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 import httpx
 
-from tests.sessions.log import Log
-from workbench import ModelRequest
 from workbench.clients import sql_text
+from workbench.oracle.log import Log
+from workbench.scripted_model.requests import ModelRequest
 
 _PATIENCE = 30.0  # seconds; a server that has just begun may answer 500 for a moment
 
@@ -132,16 +132,32 @@ def paragraphs(text: str) -> list[str]:
 def take_snapshot(
     server: Server, session: str, log: Log, requests: Iterable[ModelRequest], agent: str
 ) -> Snapshot:
-    """Look at a session."""
+    """Look at a session that keeps the whole wire contract."""
     turns: list[dict[str, Any]] = server.call(agent, session, "get_turns")
+    history = server.call(agent, session, "get_history")
+    status = server.call(agent, session, "get_status")
+    return snapshot_of(server, session, log, requests, agent, turns, history, status)
+
+
+def snapshot_of(
+    server: Server,
+    session: str,
+    log: Log,
+    requests: Iterable[ModelRequest],
+    agent: str,
+    turns: list[dict[str, Any]],
+    history: list[dict[str, Any]] | None = None,
+    status: dict[str, Any] | None = None,
+) -> Snapshot:
+    """A session whose turns are known already; not every agent has a history and a status."""
     answers = [answer for message in log.messages for answer in message.answers]
     tasks = _tasks(server, f"{agent}/{session}/", {each["task_id"] for each in [*turns, *answers]})
     return Snapshot(
         session=session,
         log=log,
         turns=turns,
-        history=server.call(agent, session, "get_history"),
-        status=server.call(agent, session, "get_status"),
+        history=history or [],
+        status=status or {},
         tasks=tasks,
         steps=_steps(server, tasks),
         requests=list(requests),

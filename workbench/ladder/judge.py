@@ -1,0 +1,201 @@
+"""Runs a program through the levels, and says what came of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workbench.clients import Admin
+from workbench.ladder.contestant import AGENT, Contestant
+from workbench.ladder.levels import LEVELS, Level
+from workbench.ladder.play import Play, Session
+from workbench.ladder.verdict import Broken, Unplayable
+from workbench.model_client import ScriptedModel, start_scripted_model
+from workbench.oracle.snapshot import Server, snapshot_of
+from workbench.restate import Restate, start_restate
+from workbench.views.journal import journal_rows
+
+PASSED, FAILED = "✓", "✗"
+
+
+@dataclass
+class Verdict:
+    """What came of a level.
+
+    Attributes:
+        what: the broken law as it was seen, in a sentence; empty where it was kept.
+        stars: what was measured beside the law.
+    """
+
+    level: Level
+    seed: int
+    seconds: float
+    broken: Broken | None = None
+    did: Sequence[str] = ()
+    stars: Sequence[tuple[bool, str]] = ()
+    evidence: Path | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.broken is None
+
+    def text(self, program: str) -> str:
+        """The verdict as it is printed; `program` is how it was given."""
+        head = f"Level {self.level.number} · {self.level.name}"
+        if self.broken is None:
+            stars = [f"  {'★' if earned else '☆'} {text}" for earned, text in self.stars]
+            return "\n".join([f"{PASSED} {head} · {self.seconds:.1f} s", *stars])
+        again = f"./scripts/judge {program} --level {self.level.number} --seed {self.seed}"
+        parts = [
+            f"{FAILED} {head} · broken after: {_in_short(self.did)}",
+            f"Law {self.level.number}: {self.level.law}",
+            _indented(self.broken.picture),
+            self.broken.what,
+            f"Ask yourself: {self.broken.question}" if self.broken.question else "",
+            f"Taught in: {self.level.lesson}\nAgain: {again}"
+            + (f"\nEvidence: {self.evidence}" if self.evidence else ""),
+        ]
+        return "\n\n".join(filter(None, parts))
+
+
+@dataclass
+class Judge:
+    """A server, a model, and a program between them."""
+
+    restate: Restate
+    model: ScriptedModel
+    admin: Admin
+    contestant: Contestant
+    seed: int = 1
+    evidence: Path | None = None
+    storm_seconds: float = 60.0
+    played: list[Verdict] = field(default_factory=list)
+
+    def climb(
+        self, last: int, *, first: int = 0, tell: Callable[[Verdict], None] = lambda verdict: None
+    ) -> list[Verdict]:
+        """Play the levels up to `last`, until one is lost; `tell` hears of each.
+
+        Raises Unplayable where the program cannot be judged.
+        """
+        self.contestant.start()
+        for level in LEVELS[first : last + 1]:
+            verdict = self._play(level)
+            self.played.append(verdict)
+            tell(verdict)
+            if not verdict.passed:
+                break
+        return self.played
+
+    def _play(self, level: Level) -> Verdict:
+        play = Play(
+            self.restate,
+            self.model,
+            self.admin,
+            self.contestant,
+            seed=self.seed * 100 + level.number,
+            seconds=level.seconds,
+            storm_seconds=self.storm_seconds,
+        )
+        began = time.monotonic()
+        broken = None
+        try:
+            try:
+                level.play(play)
+                self._look(play, level)
+            except Broken as error:
+                self.contestant.look()  # one that is gone breaks no law
+                broken = error
+            seconds = time.monotonic() - began
+            verdict = Verdict(level, self.seed, seconds, broken, play.did, play.stars)
+            if broken and self.evidence:
+                verdict.evidence = self.evidence / f"{level.number}-seed-{self.seed}"
+                _keep(verdict, play)
+            return verdict
+        finally:
+            play.close()
+            self.admin.end(row["id"] for row in play.open_invocations())
+
+    def _look(self, play: Play, level: Level) -> None:
+        """Ask the oracle, when all is quiet."""
+        checks = [check for each in LEVELS[: level.number + 1] for check in each.laws]
+        server = Server(self.restate.ingress_url, self.restate.admin_url)
+        if not checks:
+            return
+        for session in play.sessions:
+            words = {said.word: said for said in session.said}
+            requests = [
+                dataclasses.replace(each, label=f"{session.key}/{said.answers[0]['turn']}/step")
+                for each in session.requests()
+                for word, said in words.items()
+                if word in each.prompt and said.answers
+            ]
+            snapshot = snapshot_of(
+                server, session.key, session.log, requests, AGENT, session.turns()
+            )
+            for wrong in (sentence for check in checks for sentence in check(snapshot)):
+                raise Broken(f"{session.named(wrong).capitalize()}.", picture=session.picture())
+
+
+@contextmanager
+def judge_of(
+    program: str, command: Sequence[str], folder: Path, *, seed: int, evidence: Path | None = None
+) -> Iterator[Judge]:
+    """A judge with a server and a model of its own; it ends with the block.
+
+    The state folder is the caller's to choose, and `stop_all()` ends all that is in it.
+    """
+    restate = start_restate("embedded")
+    model = start_scripted_model()
+    with Admin(restate, echo=lambda text: None) as admin:
+        contestant = Contestant(program, command, folder, model, admin)
+        try:
+            yield Judge(restate, model, admin, contestant, seed, evidence)
+        finally:
+            contestant.stop()
+
+
+def _keep(verdict: Verdict, play: Play) -> None:
+    """Write down what the verdict stands on."""
+    folder = verdict.evidence
+    assert folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "verdict.txt").write_text(verdict.text(play.contestant.name), encoding="utf-8")
+    (folder / "program.log").write_text(play.contestant.log, encoding="utf-8")
+    for session in play.sessions:
+        _write(folder / f"{session.key}-model.json", [vars(r) for r in session.requests()])
+        _write(folder / f"{session.key}-messages.json", [vars(said) for said in session.said])
+        ids = [said.task for said in session.said if said.accepted]
+        rows = [row for id in ids[-4:] for row in _tree(session, id)]
+        _write(folder / f"{session.key}-invocations.json", rows)
+        journals = {id: journal_rows(play.admin, id) for id in ids[-4:]}
+        _write(folder / f"{session.key}-journals.json", journals)
+
+
+def _tree(session: Session, id: str) -> list[dict[str, object]]:
+    from workbench.views.tree import tree_rows
+
+    return tree_rows(session.play.admin, id)
+
+
+def _write(path: Path, what: object) -> None:
+    path.write_text(json.dumps(what, indent=1, default=str, ensure_ascii=False), encoding="utf-8")
+
+
+def _in_short(did: Sequence[str]) -> str:
+    shown = list(did[-6:])
+    return " → ".join((["…"] if len(did) > len(shown) else []) + shown) or "nothing yet"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
+
+
+__all__ = ["Judge", "Unplayable", "Verdict", "judge_of"]
