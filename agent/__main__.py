@@ -20,8 +20,8 @@ from agent.settings import Settings, SettingsError, settings
 _UNLIMITED = 2_147_483_647
 
 
-async def serve() -> None:
-    """Serve until SIGTERM or SIGINT.
+async def serve(*others: restate.Service | restate.VirtualObject) -> None:
+    """Serve the agent, and `others` beside it, until SIGTERM or SIGINT.
 
     Raises:
         OSError: the address cannot be bound.
@@ -35,9 +35,8 @@ async def serve() -> None:
 
     client()  # what is wrong with proxies or certificates is said now, not by each task
     keys = [key.strip() for key in settings().identity_keys.split(",") if key.strip()]
-    app = restate.app(
-        [coding_agent, coding_task, workspace, usage_meter], protocol="bidi", identity_keys=keys
-    )
+    services = [coding_agent, coding_task, workspace, usage_meter, *others]
+    app = restate.app(services, protocol="bidi", identity_keys=keys)
     config = Config()
     config.bind = [settings().bind]
     config.loglevel = "ERROR"

@@ -108,7 +108,7 @@ def run(arguments: list[str | Path]) -> int:
     quiet = ["-q", "--no-header", "-rN", "-o", "console_output_style=classic", "--capture=no"]
     plugins = ["-p", "pytest_timeout", "-p", "no:cacheprovider"]  # pyproject.toml sets a timeout
     # nbclient leaves an event loop behind in each thread.
-    plugins += ["-p", "no:unraisableexception", "-p", "no:warnings", "-p", "no:logging"]
+    plugins += ["-p", "no:unraisableexception", "-W", "ignore", "-p", "no:logging"]
     code = run_command(lambda: pytest.main([*quiet, *plugins, *map(str, arguments)]))
     return 2 if code == pytest.ExitCode.USAGE_ERROR else int(code)
 

@@ -12,10 +12,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+from workbench.command import run_command
+
 _ROOT = Path(__file__).resolve().parents[1]
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STOP = ("workbench.jupyterlab", "stop")
 # What a stage may take to end when it is asked to: pytest stops servers, the lessons kernels.
 _GRACE_SECONDS = 30.0
@@ -36,21 +38,17 @@ def parse(arguments: list[str]) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Run the stages; 1 is a stage that failed, 130 is Ctrl-C."""
-    pytest_arguments = parse(arguments)
-    for number in _SIGNALS:  # to be asked to end is to be interrupted
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-            signal.signal(number, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # scripts/_setup.py holds them back
-    # What the stages start is kept apart from the reader's.
+    return run_command(partial(_run_apart, parse(arguments)))
+
+
+def _run_apart(pytest_arguments: list[str]) -> int:
+    """What the stages start is kept apart from the reader's."""
     folder = Path(os.environ.get("WORKBENCH_HOME") or _ROOT / ".workbench").expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     home = Path(tempfile.mkdtemp(prefix="test-", dir=folder)).resolve()
     os.environ["WORKBENCH_HOME"] = str(home)
     try:
         return _run_all(_stages(home, pytest_arguments))
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return 130
     finally:
         subprocess.run([sys.executable, "-m", *_STOP], stdout=subprocess.DEVNULL, check=False)
         shutil.rmtree(home, ignore_errors=True)
@@ -95,8 +93,8 @@ def _run(command: Sequence[str | Path]) -> int:
     finally:
         if stage.poll() is None:
             stage.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-                stage.wait(_GRACE_SECONDS)  # a second Ctrl-C ends it at once
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                stage.wait(_GRACE_SECONDS)
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(stage.pid, signal.SIGKILL)
             stage.wait()

@@ -44,15 +44,10 @@ class Mutant:
     tests: list[str] = field(default_factory=list)
     survives: str = ""
 
-    def fault(self, root: Path = ROOT) -> str | None:
+    def fault(self) -> str | None:
         """Why it does not fit the code any more."""
-        times = (root / self.file).read_text().count(self.old)
+        times = (ROOT / self.file).read_text().count(self.old)
         return None if times == 1 else f"{self.old.strip()!r} is {times} times in {self.file}"
-
-    def apply(self, root: Path) -> None:
-        """Put the code without the guard in place."""
-        path = root / self.file
-        path.write_text(path.read_text().replace(self.old, self.new))
 
 
 def mutants() -> list[Mutant]:
@@ -61,23 +56,19 @@ def mutants() -> list[Mutant]:
     return [Mutant(name=name, **mutant) for name, mutant in found.items()]
 
 
-def run(tests: list[str], mutant: Mutant | None = None) -> tuple[int, str]:
-    """Run tests against a copy of the code; pytest's exit code and the line that says why."""
+def run(mutant: Mutant) -> tuple[int, str]:
+    """Run its tests against a copy of the code; pytest's exit code and the line that says why."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         root = Path(folder) / "repository"
         left_out = shutil.ignore_patterns(".*", "__pycache__", "build")
         shutil.copytree(ROOT, root, ignore=left_out)
         (root / ".workbench").mkdir()
         (root / ".workbench" / "npm").symlink_to(ROOT / ".workbench" / "npm")
-        if mutant:
-            mutant.apply(root)
+        path = root / mutant.file
+        path.write_text(path.read_text().replace(mutant.old, mutant.new))
+        tests = [f"tests/{test}" for test in mutant.tests]
         ended = subprocess.run(
-            [
-                sys.executable,
-                *_PYTEST,
-                f"--basetemp={folder}/tests",
-                *(f"tests/{t}" for t in tests),
-            ],
+            [sys.executable, *_PYTEST, f"--basetemp={folder}/tests", *tests],
             cwd=root,
             env={**os.environ, "PYTHONPATH": str(root)},
             capture_output=True,
@@ -90,13 +81,9 @@ def run(tests: list[str], mutant: Mutant | None = None) -> tuple[int, str]:
 def main(arguments: list[str]) -> int:
     """Run those that were asked for."""
     parser = argparse.ArgumentParser("python -m tests.mutants", description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="a name, or a pattern; all without one"
-    )
-    parser.add_argument(
-        "--list", action="store_true", help="only name them, and say which do not fit"
-    )
-    parser.add_argument("--unchanged", action="store_true", help="their tests, without a mutation")
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME", help="a name, or a pattern; all without one")
+    add("--list", action="store_true", help="only name them, and say which do not fit")
     chosen = parser.parse_args(arguments)
     found = [
         mutant
@@ -106,10 +93,6 @@ def main(arguments: list[str]) -> int:
     if chosen.list:
         print("\n".join(f"{each.name:<48} {each.fault() or each.file}" for each in found))
         return 0
-    if chosen.unchanged:
-        code, line = run(sorted({test for mutant in found for test in mutant.tests}))
-        print(line)
-        return code
     wrong = [mutant.name for mutant in found if not _as_expected(mutant)]
     print(f"{len(found)} mutants, {len(wrong)} not as expected: {', '.join(wrong) or 'none'}")
     return 1 if wrong else 0
@@ -121,7 +104,7 @@ def _as_expected(mutant: Mutant) -> bool:
     if fault:
         verdict, said, expected = "does not fit", fault, False
     else:
-        code, said = run(mutant.tests, mutant)
+        code, said = run(mutant)
         verdict = {0: "survived", 1: "killed"}.get(code, f"pytest ended with {code}")
         expected = verdict == ("survived" if mutant.survives else "killed")
         if expected and mutant.survives:

@@ -4,7 +4,6 @@ tests see them.
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,15 +19,13 @@ from workbench import (
     ModelRequest,
     Restate,
     ScriptedModel,
-    process,
     start_agent,
     start_restate,
     start_scripted_model,
     stop_all,
     wait_until,
 )
-from workbench.agent_process import _environment, _port
-from workbench.state_dir import REPOSITORY, state_dir, use_state_dir
+from workbench.state_dir import state_dir, use_state_dir
 
 # Tokens per second: slow enough to interrupt in the middle of an answer, and as fast as can be when
 # there is nothing to do but wait.
@@ -39,29 +36,13 @@ def _silent(*_: object) -> None:
     pass
 
 
-class OtherAgent(AgentProcess):
-    """An agent with other work than its own, `python -m tests.agent.other_agent WORK`; or, where
-    `work` is the name of a module (`tests.naive_agent`), another agent.
-    """
-
-    work = "held"
-
-    def _launch(self) -> process.Running:
-        module = [self.work] if "." in self.work else ["tests.agent.other_agent", self.work]
-        command = [sys.executable, "-m", *module]
-        extra = {"port": self._port}
-        return process.start(self.name, command, env=self._env, extra=extra, cwd=REPOSITORY)
-
-    @classmethod
-    def started(
-        cls, work: str, restate: Restate, model: Any, *, name: str = "agent", **env: str
-    ) -> OtherAgent:
-        port = _port(name, restate)
-        env = {"HOLDS": str(state_dir()), **env}
-        agent = cls(name, restate, port, _environment(restate, model, port, env))
-        agent.work = work
-        agent.start()
-        return agent
+def start_other(
+    work: str, restate: Restate, model: Any, *, name: str = "agent", **env: str
+) -> AgentProcess:
+    """Start the agent with other work than its own, a module in `tests/agent/other_work`."""
+    module = ["tests.agent.other_agent", work]
+    env = {"HOLDS": str(state_dir()), **env}
+    return start_agent(restate, model, name=name, env=env, module=module)
 
 
 @dataclass
@@ -88,6 +69,8 @@ class Stack:
     agent: AgentProcess
     admin: Admin
     ingress: Ingress
+    work: str | None = None
+    """What the agent does in place of its own work: a module in `tests/agent/other_work`."""
     holds: Path = field(default_factory=state_dir)
     """The folder of the holds of its sessions."""
 
@@ -109,25 +92,22 @@ class Stack:
         max_attempts: int | None = None,
         work: str | None = None,
         env: dict[str, str] | None = None,
-        restate: Restate | None = None,
         model: Any = None,
     ) -> Stack:
         """Start all of it; `max_attempts`, `work` and `env` are the agent's, where its own will not
-        do. What is there already is not started.
+        do. A `model` that is there already is not started.
         """
-        restate = restate or start_restate("embedded")
+        restate = start_restate("embedded")
         model = model or start_scripted_model(tokens_per_second=_SLOW, first_token_seconds=0.02)
         attempts = {} if max_attempts is None else {"AGENT_MAX_ATTEMPTS": str(max_attempts)}
         env = {**attempts, **(env or {})}
+        admin, ingress = Admin(restate, echo=_silent), Ingress(restate, echo=_silent)
         if work:
-            agent: AgentProcess = OtherAgent.started(work, restate, model, **env)
+            agent = start_other(work, restate, model, **env)
         else:
             agent = start_agent(restate, model, env=env)
-        stack = Stack(
-            restate, model, agent, Admin(restate, echo=_silent), Ingress(restate, echo=_silent)
-        )
-        stack.admin.register(agent.uri)
-        return stack
+        admin.register(agent.uri)
+        return Stack(restate, model, agent, admin, ingress, work)
 
     def start_server(self) -> None:
         """Start the server again after it was killed. The handle is one of a process: only the new
@@ -138,15 +118,16 @@ class Stack:
     def restart_agent(self, **env: str) -> None:
         """Replace the agent by one with these settings."""
         self.agent.stop()
-        if isinstance(self.agent, OtherAgent):
-            self.agent = OtherAgent.started(self.agent.work, self.restate, self.model, **env)
+        if self.work:
+            self.agent = start_other(self.work, self.restate, self.model, **env)
         else:
             self.agent = start_agent(self.restate, self.model, env=env)
         self.admin.register(self.agent.uri, force=True)
 
     def add_naive_agent(self) -> None:
         """Serve `NaiveAgent` and `PlainAgent` as well; see `tests/naive_agent.py`."""
-        other = OtherAgent.started("tests.naive_agent", self.restate, self.model, name="naive")
+        module = ["tests.naive_agent"]
+        other = start_agent(self.restate, self.model, name="naive", module=module)
         self.admin.register(other.uri)
 
     def session(self) -> Session:
@@ -257,4 +238,4 @@ class Session:
         return f"service_name = 'Workspace' AND service_key = '{self.key}' AND key = '{key}'"
 
 
-__all__ = ["IngressError", "Session", "Stack"]
+__all__ = ["IngressError", "Session", "Stack", "start_other"]

@@ -1,8 +1,6 @@
 """The mutants of the agent (`mutants.py`) fit its code, and their tests are there."""
 
 import ast
-import subprocess
-import sys
 
 import pytest
 
@@ -10,17 +8,12 @@ from tests.mutants import ROOT, Mutant, main, mutants
 
 
 @pytest.mark.parametrize("mutant", mutants(), ids=lambda mutant: mutant.name)
-def test_a_mutant_fits(mutant: Mutant) -> None:
+def test_a_mutant_fits_and_its_tests_are_there(mutant: Mutant) -> None:
     assert mutant.fault() is None
-    mutated = (ROOT / mutant.file).read_text().replace(mutant.old, mutant.new)
-    ast.parse(mutated)
-
-
-def test_their_tests_are_there() -> None:
-    tests = sorted({f"tests/{test}" for mutant in mutants() for test in mutant.tests})
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *tests]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    ast.parse((ROOT / mutant.file).read_text().replace(mutant.old, mutant.new))
+    for test in mutant.tests:
+        file, name = test.partition("[")[0].split("::")
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text()
 
 
 def test_what_fits_no_more_is_said() -> None:

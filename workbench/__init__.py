@@ -16,12 +16,11 @@ and in a notebook's kernel `asyncio.run` works in a cell as it does in a script.
 import asyncio
 import os
 
-from workbench.agent_process import AgentProcess, start_agent
 from workbench.ask import ask
 from workbench.bench import Bench, up
 from workbench.clients import Admin, AdminError, Ingress, IngressError, WaitTimeout, wait_until
 from workbench.deploy import cut_off, serve, serve_agent, stop_serving
-from workbench.exercises import Wrong, check, hint, need, solution
+from workbench.exercises import Wrong, check, hint, solution
 from workbench.ids import get_ipython, short_ids
 from workbench.lesson import new_key, quiet, show_file, show_source, show_ui, stop_all
 from workbench.loopback import no_proxy
@@ -32,7 +31,7 @@ from workbench.model_client import (
     start_model,
     start_scripted_model,
 )
-from workbench.program import Program
+from workbench.program import AgentProcess, Program, start_agent
 from workbench.progress import done, predict, reveal
 from workbench.restate import Restate, start_restate
 from workbench.serve import Served, serve_here
@@ -40,8 +39,7 @@ from workbench.state_dir import WorkbenchError
 from workbench.views.invocations import invocation_rows, show_invocations
 from workbench.views.journal import journal_rows, show_journal
 from workbench.views.lanes import lanes, show_lanes, show_tree
-from workbench.views.session import show_history, show_turns
-from workbench.views.state import show_state, state_of, state_rows
+from workbench.views.state import show_history, show_state, show_turns, state_of, state_rows
 from workbench.views.tree import tree_rows
 
 

@@ -11,7 +11,10 @@ from workbench.model_client import ScriptedModel, start_scripted_model
 from workbench.restate import Restate, start_restate
 from workbench.state_dir import WorkbenchError
 
-__all__ = ["Bench", "current", "up"]
+__all__ = ["LESSON", "Bench", "current", "up"]
+
+LESSON = {"workbench": "lesson"}
+"""Metadata of a deployment that a lesson's kernel serves: it is over when the kernel is gone."""
 
 
 class Bench(NamedTuple):
@@ -52,9 +55,8 @@ def current() -> Bench:
 def _sweep(admin: Admin) -> None:
     """Kill what is pinned to a listener that an earlier kernel had, and end its deployments."""
     for deployment in admin.request("GET", "/deployments", echo=False)["deployments"]:
-        url = urlsplit(str(deployment.get("uri", "")))
-        is_lesson = len(url.path.strip("/")) == 8  # as `serve` names a version
-        if not is_lesson or url.port is None or not loopback.is_free(url.port):
+        is_lesson = deployment.get("metadata") == LESSON
+        if not is_lesson or not loopback.is_free(urlsplit(deployment["uri"]).port or 0):
             continue
         where = f"pinned_deployment_id = {sql_text(deployment['id'])} AND status <> 'completed'"
         rows = admin.query(f"SELECT id FROM sys_invocation WHERE {where}", echo=False)

@@ -75,13 +75,18 @@ class WaitTimeout(WorkbenchError):
 
 
 def wait_until(
-    check: Callable[[], T], *, what: str, timeout: float = 10.0, every: float = 0.02
+    check: Callable[[], T],
+    *,
+    what: str,
+    timeout: float = 10.0,
+    every: float = 0.02,
+    last: Callable[[], str] | None = None,
 ) -> T:
     """Call `check` every `every` seconds until it returns something true, and return that.
 
     It is called at least once, and the less often the longer the wait, down to ten times a second.
     Raises WaitTimeout after `timeout` seconds, naming `what` was waited for and the last value
-    seen. What `check` raises is passed on.
+    seen, or what `last` says of it. What `check` raises is passed on.
     """
     began = time.monotonic()
     while True:
@@ -90,10 +95,8 @@ def wait_until(
         if value:
             return value
         if waited >= timeout:
-            raise WaitTimeout(
-                f"Waited {timeout:g} s for {what}, in vain.\n"
-                f"Last value seen: {clipped(repr(value), 400)}"
-            )
+            seen = last() if last else f"Last value seen: {clipped(repr(value), 400)}"
+            raise WaitTimeout(f"Waited {timeout:g} s for {what}, in vain.\n{seen}")
         time.sleep(max(every, min(waited / 10, 0.1)))
 
 
@@ -309,17 +312,14 @@ class Admin(_Client):
             row = next(iter(self.query(sql, echo=False)), {})
             return row.get("status") in {*statuses, "completed"}
 
-        wanted = f"{short_ids(id)} to be {' or '.join(statuses)}"
-        try:
-            wait_until(_arrived, what=wanted, timeout=timeout)
-        except WaitTimeout as error:
-            last = compact_json(row) if row else "none: the server knows no such invocation"
-            raise WaitTimeout(
-                f"Waited {timeout:g} s for {wanted}, in vain.\nLast row seen: {short_ids(last)}"
-            ) from error
-        if row["status"] not in statuses:
+        def _seen() -> str:
             shown = short_ids(compact_json(row))
-            raise WorkbenchError(f"Waited for {wanted}; it has completed.\nRow: {shown}")
+            return f"Last row seen: {shown if row else 'none: the server knows no such invocation'}"
+
+        wanted = f"{short_ids(id)} to be {' or '.join(statuses)}"
+        wait_until(_arrived, what=wanted, timeout=timeout, last=_seen)
+        if row["status"] not in statuses:
+            raise WorkbenchError(f"Waited for {wanted}; it has completed.\n{_seen()}")
         return dict.fromkeys(_ROW.split(", ")) | row
 
     def wait_idle(self, service: str, key: str, *, timeout: float = 10.0) -> None:
@@ -332,26 +332,31 @@ class Admin(_Client):
             f"AND target_service_name = {sql_text(service)} "
             f"AND target_service_key = {sql_text(key)}"
         )
-        open_calls: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
 
-        def idle() -> bool:
-            open_calls[:] = self.query(sql, echo=False)
-            return not open_calls
+        def _idle() -> bool:
+            rows[:] = self.query(sql, echo=False)
+            return not rows
 
-        try:
-            wait_until(idle, what=f"{service}/{key} to be idle", timeout=timeout)
-        except WaitTimeout:
-            raise WaitTimeout(
-                f"Waited {timeout:g} s for {service}/{key} to be idle, in vain.\n"
-                f"Still open: {compact_json(open_calls)}"
-            ) from None
+        what = f"{service}/{key} to be idle"
+        wait_until(
+            _idle, what=what, timeout=timeout, last=lambda: f"Still open: {compact_json(rows)}"
+        )
 
-    def register(self, uri: str, *, force: bool = False) -> dict[str, Any]:
+    def register(
+        self, uri: str, *, force: bool = False, metadata: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Register the deployment at `uri`; return its id, services and their revisions.
 
         A URI that is known already is not asked again, new code or not, unless `force` is set.
+        `metadata` stays with the deployment; it is sent, but not printed.
         """
-        deployment: dict[str, Any] = self.post("/deployments", {"uri": uri, "force": force})
+        body = {"uri": uri, "force": force}
+        (note,) = _shown(None, body)
+        more = {"metadata": metadata} if metadata else {}
+        deployment: dict[str, Any] = self.request(
+            "POST", "/deployments", {**body, **more}, note=note
+        )
         name = min((service["name"] for service in deployment["services"]), default="")
         labels.note(deployment["id"], name)
         labels.label(deployment["id"])  # numbered as they are registered

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from workbench.agent_process import AgentProcess, start_agent
-from workbench.bench import current
+from workbench.bench import LESSON, current
 from workbench.model_client import Provider, ScriptedModel
+from workbench.program import AgentProcess, start_agent
 from workbench.serve import Served, serve_app
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def serve(*services: Service | VirtualObject) -> Deployment:
     keys = list(bench.restate.identity_keys) or None
     _versions[version] = sdk.app(services, identity_keys=keys)
     # A version that is registered again has to be asked, to become the latest once more.
-    return Deployment(bench.admin.register(f"{_listen().uri}/{version}", force=is_known)["id"])
+    uri = f"{_listen().uri}/{version}"
+    return Deployment(bench.admin.register(uri, force=is_known, metadata=LESSON)["id"])
 
 
 def serve_agent(

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workbench import judge, progress
+from workbench import checks, progress
 from workbench.bench import Bench, current
 from workbench.lesson import quiet
 from workbench.state_dir import REPOSITORY, WorkbenchError
@@ -77,17 +77,6 @@ def solution(name: str) -> None:
     print("\n".join(changes))
 
 
-def need(*names: str) -> None:
-    """Raise WorkbenchError where a cell needs what is not there yet, saying which to run first."""
-    frame = inspect.currentframe()
-    cell = frame.f_back.f_globals if frame and frame.f_back else {}
-    if missing := [name for name in names if name not in cell]:
-        raise WorkbenchError(
-            f"This cell needs `{missing[0]}`: first run the cell above that begins with "
-            f"`{missing[0]} =` or defines it."
-        )
-
-
 def hints_of(folder: Path) -> list[str]:
     """The hints of an exercise."""
     text = (folder / "hints.md").read_text(encoding="utf-8")
@@ -105,7 +94,7 @@ def _judge(folder: Path, answer: object, bench: Bench) -> tuple[str, str]:
     if _untouched(folder, answer):
         return NOT_TRIED, "not tried yet: change the cell above, run it, then run this one"
     services = folder.name.title().replace("_", "")  # how the names of its services begin
-    earlier = set(judge.ids_of(bench.admin, services))
+    earlier = set(checks.ids_of(bench.admin, services))
     try:
         with quiet():  # its requests are not the lesson's
             return PASSED, _loaded(folder)(answer, bench)
@@ -113,12 +102,12 @@ def _judge(folder: Path, answer: object, bench: Bench) -> tuple[str, str]:
         return FAILED, str(wrong)
     except Exception as error:  # the learner's own mistake; never a traceback
         if isinstance(error, WorkbenchError):
-            ids = [id for id in judge.ids_of(bench.admin, services) if id not in earlier]
-            if raised := judge.last_error(bench.admin, ids):
+            ids = [id for id in checks.ids_of(bench.admin, services) if id not in earlier]
+            if raised := checks.last_error(bench.admin, ids):
                 return FAILED, str(your_error(raised))
         return FAILED, f"The check could not finish. {type(error).__name__}: {error}"
     finally:
-        bench.admin.end(judge.ids_of(bench.admin, services, only_open=True))
+        bench.admin.end(checks.ids_of(bench.admin, services, only_open=True))
 
 
 def your_error(raised: str) -> Wrong:

@@ -61,3 +61,8 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]
     yield configure
     monkeypatch.undo()
     configure()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

@@ -15,8 +15,6 @@ are at work. A case has, beside what documents it and what is expected of the ag
   - `encoding` ("gzip"), `bytewise`, `no_end` (no last chunk of the transfer).
 * `answers`: what is said, by step or kind of step, in a good stream; `times`: how often, before a
   good answer comes.
-* `refuses`: `responses` are for requests with this field only.
-* `slot`: how many requests are served at a time; the others wait.
 
 In texts, `$TEXT` stands for a good answer of the step within a JSON string, `$H1` and `$H2` for its
 halves, `$RAW` for the answer as it is; `$ROLE`, `$FIRST`, `$SECOND`, `$STOP`, `$USAGE` and `$DONE`
@@ -28,18 +26,14 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
 from tests.agent.stub import Part, Request, Reset, Stub
-
-__all__ = ["FILE", "REVIEW", "Case", "ReplayingProvider", "Request", "load"]
 
 PLAN = json.dumps(
     {"summary": "A clock.", "files": [{"path": "clock.py", "purpose": "Tells the time."}]}
@@ -52,44 +46,16 @@ _CHUNK = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model":
 _GOOD_BODY = ["$ROLE", "$FIRST", "$SECOND", "$STOP", "$USAGE", "$DONE"]
 
 
-@dataclass(frozen=True)
-class Case:
-    """What a provider sends, and what is to become of a turn that meets it."""
-
-    name: str
-    source: str
-    kind: str
-    right: str
-    expect: list[dict[str, Any]]
-    """What is right, in fields; where there are several, one has to hold."""
-    env: str = "default"
-    limit: float = 30.0
-    on: str = "all"
-    responses: list[dict[str, Any]] = field(default_factory=lambda: [{}])
-    answers: dict[str, str] = field(default_factory=dict)
-    times: int | None = None
-    refuses: str | None = None
-    slot: int | None = None
-
-    def concerns(self, kind: str) -> bool:
-        """Whether `responses` are for steps of this kind."""
-        return self.on == "all" or kind in self.on.split(",")
+# A case, as it stands in the file.
+Case = dict[str, Any]
 
 
 def load() -> tuple[dict[str, Case], dict[str, dict[str, str]]]:
     """The cases by name, and the environments of the agent that they name."""
     found = json.loads(Path(__file__).with_name("provider_replies.json").read_text())
-    cases = {}
-    for name, case in found["cases"].items():
-        expect = case.pop("expect")
-        expect = expect if isinstance(expect, list) else [expect]
-        cases[name] = Case(name=name, expect=expect, **case)
-    return cases, found["envs"]
-
-
-def counted_as(request: Request) -> str:
-    """The step; to plan again is the same one."""
-    return "plan" if request.step.startswith("plan") else request.step
+    for case in found["cases"].values():
+        case["expect"] = case["expect"] if isinstance(case["expect"], list) else [case["expect"]]
+    return found["cases"], found["envs"]
 
 
 class ReplayingProvider(Stub):
@@ -99,38 +65,33 @@ class ReplayingProvider(Stub):
         super().__init__(self._replayed)
         self._cases = cases
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._slots: dict[str, threading.Semaphore] = {}
 
     def by_step(self, session: str) -> dict[str, list[Request]]:
         """What a session has asked for so far, step by step, oldest first."""
         steps = defaultdict(list)
         for request in list(self.requests):
             if request.session == session:
-                steps[counted_as(request)].append(request)
+                steps[_counted_as(request)].append(request)
         return dict(steps)
 
     def _replayed(self, request: Request) -> Iterator[Part]:
         case = self._cases[request.session.rpartition(".")[0]]
-        kind, step = request.step.split(" ")[0], (request.session, counted_as(request))
+        kind, step = request.step.split(" ")[0], (request.session, _counted_as(request))
         before = self._counts[step]
         self._counts[step] += 1
-        text = _GOOD[kind]
-        said = case.answers.get(request.step, case.answers.get(kind))
-        if said is not None and (case.times is None or before < case.times):
-            text = said
+        text, answers = _GOOD[kind], case.get("answers", {})
+        if before < case.get("times", before + 1):
+            text = answers.get(request.step, answers.get(kind, text))
         response: dict[str, Any] = {}
-        if case.concerns(kind) and (case.refuses is None or case.refuses in request.body):
-            response = case.responses[min(before, len(case.responses) - 1)]
-        if case.slot is None or not case.concerns(kind):
-            yield from _sent(response, text)
-            return
-        slot = self._slots.setdefault(request.session, threading.Semaphore(case.slot))
-        while not slot.acquire(blocking=False):
-            yield 0.02
-        try:
-            yield from _sent(response, text)
-        finally:
-            slot.release()
+        if case.get("on", "all") == "all" or kind in case["on"].split(","):
+            responses = case.get("responses", [{}])
+            response = responses[min(before, len(responses) - 1)]
+        return _sent(response, text)
+
+
+def _counted_as(request: Request) -> str:
+    """The step; to plan again is the same one."""
+    return "plan" if request.step.startswith("plan") else request.step
 
 
 def _sent(response: dict[str, Any], text: str) -> Iterator[Part]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import IngressError, OtherAgent, Session, Stack
+from tests.stack import IngressError, Session, Stack, start_other
 from workbench import wait_until
 from workbench.clients import AdminError
 
@@ -97,7 +97,7 @@ def test_more_sessions_at_work_than_slots(tmp_path: Path, monkeypatch: pytest.Mo
     """The server works on 8 invocations of a partition at a time, and who waits is none of them."""
     monkeypatch.setenv("RESTATE_WORKER__INVOKER__CONCURRENT_INVOCATIONS_LIMIT", "8")
     with Stack.running(tmp_path) as stack:
-        sessions = [stack.session() for _ in range(20)]
+        sessions = [stack.session() for _ in range(12)]
         for session in sessions * 2:
             message = {"content": "Write a greeter"}
             stack.ingress.send("CodingAgent", "message", message, key=session.key)
@@ -124,9 +124,7 @@ def test_the_agent_is_replaced_at_another_address(held: Stack) -> None:
     leaves = "target LIKE 'CodingTask/leaf%' AND status = 'running'"
     wait_until(lambda: held.count("sys_invocation", leaves) == 2, what="both leaves to begin")
     held.agent.kill()
-    other = OtherAgent.started(
-        "held", held.restate, held.model, name="other", AGENT_CANCEL_TIMEOUT="2"
-    )
+    other = start_other("held", held.restate, held.model, name="other", AGENT_CANCEL_TIMEOUT="2")
     held.admin.register(other.uri, force=True)  # it may have had this address before
     try:
         assert session.call("message", {"content": "Hello"}, timeout=50)["interrupted"]
@@ -139,11 +137,22 @@ def test_the_agent_is_replaced_at_another_address(held: Stack) -> None:
         held.restart_agent()
 
 
-def test_a_session_that_is_too_long_to_be_shown(stack: Stack) -> None:
-    """Restate carries 32 MiB in one answer, and would try for ever to carry more."""
+def test_a_session_of_200_turns(stack: Stack) -> None:
+    """A message costs what it did at turn 20. But Restate carries 32 MiB in one answer, and would
+    try for ever to carry more.
+    """
     session = stack.session()
-    for _ in range(200):  # 128 kB each
-        session.call("message", {"content": "\N{GRINNING FACE}" * 32_000})
+    message = {"content": "\N{GRINNING FACE}" * 32_000}  # 128 kB
+    tasks = [session.call("message", message)["task_id"] for _ in range(200)]
+
+    def state_of(turn: int) -> int:
+        """How many bytes of state the message of a turn has read and written."""
+        sent = f"SELECT invoked_by_id FROM sys_invocation WHERE id = '{tasks[turn - 1]}'"
+        where = f"id IN ({sent}) AND entry_type LIKE '%State%'"
+        rows = stack.admin.query(f"SELECT sum(raw_length) AS n FROM sys_journal WHERE {where}")
+        return int(rows[0]["n"])
+
+    assert 0 < state_of(200) < 1.01 * state_of(20)
     session.stop()
     for handler in ("get_turns", "get_history"):
         with pytest.raises(IngressError, match="The 200 turns of this session do not fit") as said:

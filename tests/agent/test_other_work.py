@@ -9,7 +9,7 @@ from typing import Any
 
 import agent
 from tests.agent.stub import HEAD, Answer, Part, Request, Stub, event, says
-from tests.stack import OtherAgent, Session, Stack
+from tests.stack import Session, Stack, start_other
 from workbench import wait_until
 
 
@@ -18,7 +18,7 @@ def _served(held: Stack, work: str, answer: Answer, **env: str) -> Iterator[Stub
     """Another work in place of the stack's, with a provider of its own."""
     with Stub(answer) as provider:
         held.agent.stop()
-        agent = OtherAgent.started(work, held.restate, provider, **env)
+        agent = start_other(work, held.restate, provider, **env)
         held.admin.register(agent.uri, force=True)
         try:
             yield provider

@@ -22,11 +22,6 @@ pytestmark = pytest.mark.anyio
 KEY = "sk-canary-0b5f2d"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 Asked = Callable[..., Awaitable[Reply]]
 
 
@@ -144,26 +139,10 @@ def test_it_may_ask_to_wait_until_a_date(ahead: int, least: int, most: int) -> N
 
 
 END = event(finish="stop")
-USAGE = b'data: {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 5}}\n\n'
 
 STREAMS: dict[str, tuple[bytes, str, str]] = {
-    "an answer": (stream(event("A"), END, USAGE, DONE), "answer", "A"),
     "half a pair": (stream(event("A\ud83d"), END, DONE), "answer", "A\ufffd"),
-    "a pair in two tokens": (
-        stream(event("\ud83d"), event("\ude00"), END),
-        "answer",
-        "\U0001f600",
-    ),
-    "what is no chat": (
-        stream(b"data: []\n\n", b"data: {no}\n\n", b'data: {"choices": 5}\n\n', event("A"), END),
-        "answer",
-        "A",
-    ),
-    "usage that is none": (
-        stream(event("A"), event(usage={"prompt_tokens": -1, "completion_tokens": 10**12}), END),
-        "answer",
-        "A",
-    ),
+    "a pair in two tokens": (stream(event("\ud83d"), event("\ude00"), END), "answer", "\U0001f600"),
     "nothing": (b"", "passing", "cannot be reached: Server disconnected"),
     "another protocol": (b"SSH-2.0-x\r\n", "passing", "cannot be reached"),
     "cut in the middle": (
@@ -171,29 +150,22 @@ STREAMS: dict[str, tuple[bytes, str, str]] = {
         "passing",
         "broke off: RemoteProtocolError.",
     ),
-    "it ends too early": (stream(event("A")), "passing", "ended before"),
-    "no content": (stream(END, DONE), "passing", "empty"),
-    "without an end": (stream(event("A" * 2_000_001)), "final", "has no end"),
     "an error": (stream(b'data: {"error": "No, %s."}\n\n' % KEY.encode()), "passing", "No, [key]."),
 }
 
 
 @pytest.mark.parametrize("name", STREAMS)
 async def test_what_the_agent_makes_of_a_stream(name: str, asked: Asked) -> None:
+    """What is in its lines is read in `test_stream.py`."""
     answer, kind, says = STREAMS[name]
     with Stub(lambda _: answer) as stub:
         reply = await asked(stub.base_url)
     failure = reply.failure or Failure(kind="final", says=reply.text)
     assert (failure.kind if reply.failure else "answer") == kind
     assert says in failure.says
-    assert KEY not in failure.says
     assert reply.finished
     assert reply.sent
-    # Whatever has come can be kept, and counted.
-    assert Reply.model_validate_json(reply.model_dump_json()) == reply
-    assert 0 <= reply.completion_tokens < 2**31
-    if name == "an answer":
-        assert (reply.prompt_tokens, reply.completion_tokens) == (3, 5)
+    assert Reply.model_validate_json(reply.model_dump_json()) == reply  # it can be kept
 
 
 def _slowly(*parts: bytes) -> Iterator[Part]:
@@ -217,6 +189,13 @@ async def test_how_long_a_call_may_take(setting: str, parts: list[bytes], asked:
     assert failure
     assert failure.kind == "passing"
     assert setting in failure.says
+
+
+async def test_a_first_token_may_take_longer_than_a_silence(asked: Asked) -> None:
+    parts = [b": a comment\n\n", b": a comment\n\n", event("A") + END]
+    with Stub(lambda _: _slowly(*parts)) as stub:
+        reply = await asked(stub.base_url, AGENT_STALL_TIMEOUT="0.5", AGENT_CALL_TIMEOUT="0.5")
+    assert (reply.text, reply.failure) == ("A", None)
 
 
 @pytest.mark.parametrize("status", [400, 422])

@@ -35,20 +35,12 @@ from workbench import wait_until
 CASES, ENVS = load()
 KEY = "sk-canary-0b5f2d"
 
+_LIMIT = 40.0  # seconds until a turn is over; on a busy machine, all of them together
+
 pytestmark = [
     pytest.mark.timeout(240),
     pytest.mark.xdist_group("provider replies"),  # one worker sends all of them
 ]
-
-
-@dataclass
-class Outcome:
-    """What became of a turn, as its user sees it."""
-
-    status: str
-    said: str
-    files: dict[str, str]
-    answer: str | None
 
 
 @dataclass
@@ -61,27 +53,30 @@ class Running:
     sent_at: float
     provider: ReplayingProvider
 
-    def outcome(self) -> Outcome:
-        """Wait until the turn has ended, is paused, or is as old as it should be; then look."""
-        age = max(float(expect.get("after", 0)) for expect in self.case.expect)
+    def steps(self) -> dict[str, list[Request]]:
+        """What was asked of the model, by step."""
+        return self.provider.by_step(self.session.key)
+
+    def end(self) -> tuple[str, str]:
+        """Wait until the turn has ended, is paused, or is as old as it should be: which of it, and
+        what its user is told.
+        """
+        age = max(float(expect.get("after", 0)) for expect in self.case["expect"])
 
         def settled() -> str | None:
             status = self._status()
-            asked = [r.at for steps in self._steps().values() for r in steps]
+            asked = [request.at for requests in self.steps().values() for request in requests]
             is_old = age and asked and time.monotonic() >= min(asked) + age
             return status if status != "open" or is_old else None
 
-        left = self.sent_at + self.case.limit + age - time.monotonic()
-        what = f"the end of {self.case.name}"
-        status = str(wait_until(settled, what=what, timeout=max(0.0, left)))
+        left = self.sent_at + _LIMIT + age - time.monotonic()
+        status = str(wait_until(settled, what="the end", timeout=max(0.0, left)))
         (turn,) = self.session.turns()
-        said = {"completed": turn["answer"], "failed": turn["error"]}.get(status) or ""
+        said = {"completed": turn["answer"], "failed": turn["error"]}.get(status)
         if status in ("paused", "open"):
-            said = self._reason(status)
-        return Outcome(status, said, self.session.files(), turn["answer"])
-
-    def _steps(self) -> dict[str, list[Request]]:
-        return self.provider.by_step(self.session.key)
+            state = {"paused": "paused", "open": "backing-off"}[status]
+            said = wait_until(lambda: self._reason(state), what=f"why it is {status}", timeout=5)
+        return status, str(said or "")
 
     def _status(self) -> str:
         """completed, failed, …; or, for one that is at work, paused or open."""
@@ -93,42 +88,34 @@ class Running:
         paused = f"status = 'paused' AND ({ours})"
         return "paused" if self.session.stack.count("sys_invocation", paused) else "open"
 
-    def _reason(self, status: str) -> str:
-        """Why the turn waits, in the words of `get_status`."""
-        state = {"paused": "paused", "open": "backing-off"}[status]
+    def _reason(self, state: str) -> str | None:
+        waiting = self.session.call("get_status")["waiting"] or {}
+        return waiting["reason"] if waiting.get("state") == state else None
 
-        def reason() -> str | None:
-            waiting = self.session.call("get_status")["waiting"] or {}
-            return waiting["reason"] if waiting.get("state") == state else None
-
-        return str(wait_until(reason, what=f"the reason why {self.case.name} waits", timeout=5))
-
-    def faults(self, expect: dict[str, Any], outcome: Outcome) -> list[str]:
+    def faults(self, expect: dict[str, Any], status: str, said: str) -> Iterator[str]:
         """What is not as it is expected to be."""
-        steps = self._steps()
-        faults = [f"{step}: {fault}" for step in steps for fault in _paced(expect, steps[step])]
-        if outcome.status != expect["status"]:
-            faults.append(f"it is {outcome.status}, not {expect['status']}")
-        for said in expect.get("says", []):
-            if not re.search(said, outcome.said, re.IGNORECASE | re.DOTALL):
-                faults.append(f"it does not say {said!r}")
-
-        completed = expect["status"] == "completed"
+        steps, completed = self.steps(), expect["status"] == "completed"
+        for step, requests in steps.items():
+            yield from (f"{step}: {fault}" for fault in _paced(expect, requests))
+        if status != expect["status"]:
+            yield f"it is {status}, not {expect['status']}"
+        for words in expect.get("says", []):
+            if not re.search(words, said, re.IGNORECASE | re.DOTALL):
+                yield f"it does not say {words!r}"
         files = expect.get("files", {"clock.py": "$FILE"} if completed else {})
         files = {path: content.replace("$FILE", FILE).strip() for path, content in files.items()}
-        if {path: content.strip() for path, content in outcome.files.items()} != files:
-            faults.append(f"its files are not {files}")
+        found = {path: content.strip() for path, content in self.session.files().items()}
+        if found != files:
+            yield f"its files are {found}, not {files}"
         answer = expect.get("answer", REVIEW if completed else None)
-        if answer is not None and outcome.answer != answer:
-            faults.append(f"its answer is not {answer!r}")
-
+        if answer is not None and said != answer:
+            yield f"its answer is not {answer!r}"
         plans = [str(request.body["messages"][-1]["content"]) for request in steps.get("plan", [])]
         again, wanted = plans[1] if len(plans) > 1 else "", expect.get("asks_again")
         if wanted and not re.search(wanted, again, re.IGNORECASE):
-            faults.append(f"it does not ask again with {wanted!r}, but {again!r}")
-        elif "plan" in self.case.answers and again == plans[0]:
-            faults.append("it asks again without a reason")
-        return faults
+            yield f"it does not ask again with {wanted!r}, but {again!r}"
+        elif "plan" in self.case.get("answers", {}) and again == plans[0]:
+            yield "it asks again without a reason"
 
 
 def _paced(expect: dict[str, Any], requests: list[Request]) -> Iterator[str]:
@@ -147,37 +134,36 @@ def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Running]]:
     """The cases that were asked for, all at work, by name; each environment has a stack."""
-    chosen = [
-        CASES[str(item.callspec.params["name"])]
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.module is request.module
-    ]
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    names = [str(i.callspec.params["name"]) for i in items if i.module is request.module]
+    chosen = {name: CASES[name] for name in names}
     provider = ReplayingProvider(CASES)
     with provider, ExitStack() as stacks:
         found = {}
         # Those with short limits first, while the machine has little else to do.
-        for env in sorted({case.env for case in chosen}, key=list(ENVS).index, reverse=True):
+        for env in sorted({case.get("env", "default") for case in chosen.values()}, reverse=True):
             settings = {"OPENAI_API_KEY": KEY, **ENVS[env]}
             home = tmp_path_factory.mktemp("home")
             stack = stacks.enter_context(Stack.running(home, model=provider, env=settings))
-            for case in (case for case in chosen if case.env == env):
-                session = Session(stack, f"{case.name}.{uuid.uuid4().hex[:8]}")
-                task_id = session.call("message", {"content": "Write a clock"})["task_id"]
-                now = time.monotonic()
-                found[case.name] = Running(case, session, task_id, now, provider)
+            for name, case in chosen.items():
+                if case.get("env", "default") == env:
+                    session = Session(stack, f"{name}.{uuid.uuid4().hex[:8]}")
+                    task = session.call("message", {"content": "Write a clock"})["task_id"]
+                    found[name] = Running(case, session, task, time.monotonic(), provider)
         yield found
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_turn_ends_as_its_user_expects(running: dict[str, Running], name: str) -> None:
     turn = running[name]
-    outcome = turn.outcome()
-    for request in (each for steps in turn._steps().values() for each in steps):
+    status, said = turn.end()
+    for request in (each for steps in turn.steps().values() for each in steps):
         _assert_alternates(request.body["messages"])
-    assert KEY not in outcome.said
-    faults = [turn.faults(expect, outcome) for expect in turn.case.expect]
+    assert KEY not in said
+    faults = [list(turn.faults(expect, status, said)) for expect in turn.case["expect"]]
     if [] not in faults:
-        pytest.fail("\n".join([f"right: {turn.case.right}", str(outcome), *map(str, faults)]))
+        right = f"right: {turn.case['right']}"
+        pytest.fail("\n".join([right, f"{status}: {said}", *map(str, faults)]))
 
 
 def _assert_alternates(messages: list[dict[str, str]]) -> None:

@@ -1,20 +1,10 @@
-"""Rule 6: what passes is tried again, what the operator can mend pauses, what is wrong with the
-request fails.
+"""Rule 6: what passes is tried again, and what the operator can mend pauses. What is wrong with the
+request fails; see `test_provider_replies.py`.
 """
 
 import pytest
 
-from tests.stack import Session, Stack
-from workbench import wait_until
-
-
-def _paused(stack: Stack, session: Session) -> str:
-    """The id of this session's paused invocation, once there is one."""
-    task = session.turns()[-1]["task_id"]
-    ours = f"status = 'paused' AND (id = '{task}' OR invoked_by_id = '{task}')"
-    query = f"SELECT id FROM sys_invocation WHERE {ours}"
-    (row,) = wait_until(lambda: stack.admin.query(query), what="a paused invocation")
-    return str(row["id"])
+from tests.stack import Stack
 
 
 @pytest.mark.parametrize(
@@ -25,8 +15,8 @@ def test_what_the_operator_can_mend_pauses(stack: Stack, kind: str, step: str, c
     """At once; or, where it might pass, after AGENT_MAX_ATTEMPTS. Finished steps stay."""
     session = stack.session()
     stack.model.fail(kind, match=f"{session.key}/1/{step}")
-    session.message()
-    paused = _paused(stack, session)
+    task = session.message()["task_id"]
+    stack.admin.wait_for(task, "paused")
     assert [request.step for request in session.requests()].count(step) == calls
     status = session.call("get_status")
     assert (status["status"], status["waiting"]["state"]) == ("working", "paused")
@@ -34,22 +24,8 @@ def test_what_the_operator_can_mend_pauses(stack: Stack, kind: str, step: str, c
     assert said[kind] in status["waiting"]["reason"]
 
     stack.model.mend()
-    stack.admin.resume(paused)
+    stack.admin.resume(task)
     assert session.wait_idle()["status"] == "completed"
     assert "waiting" not in session.call("get_status")
     served = [request.step for request in session.requests() if request.status == "completed"]
     assert sorted(served) == sorted(["plan", *["write"] * len(session.files()), "review"])
-
-
-def test_a_request_that_is_refused_fails_the_turn(stack: Stack) -> None:
-    session = stack.session()
-    stack.model.fail("unprocessable", match=f"{session.key}/1/write")
-    session.message()
-    turn = session.wait_idle()
-    stack.model.mend()
-    assert turn["status"] == "failed"
-    assert "422: The request cannot be processed." in turn["error"]
-    session.wait_no_draft()
-    assert session.files() == {}
-    assert session.message("Write it with Flask")["interrupted"] is None
-    assert session.wait_idle()["status"] == "completed"

@@ -53,34 +53,31 @@ def test_a_task_that_waits_for_the_provider(
     assert "waiting" not in session.call("get_status")
 
 
-@pytest.mark.parametrize("work", ["broken", "leafy"])
-def test_a_task_with_a_bug(held: Stack, work: str) -> None:
-    """In its step, or in what it has called; Restate's delays have grown to eight seconds."""
-    session = held.session()
-    bug = session.hold("bug")
-    task = session.message(work)["task_id"]
-    broken = f"(id = '{task}' OR invoked_by_id = '{task}') AND status = 'backing-off'"
-    wait_until(
-        lambda: held.count("sys_invocation", f"{broken} AND retry_count >= 6"),
-        what="the sixth attempt",
-        timeout=20,
-    )
-    waiting = _waiting(session)
-    assert waiting["state"] == "backing-off"
-    assert "a bug in the work" in waiting["reason"]
-    _interrupt(session, task)
-    bug.open()
-
-
-def test_a_task_whose_step_takes_long(held: Stack) -> None:
-    """Restate asks who waits for more than some seconds to suspend, which in a step it cannot."""
-    session = held.session()
-    held.model.fail("hang", match=f"{session.key}/1/")
-    task = session.message()["task_id"]
-    wait_until(session.requests, what="the model to be asked")
-    asked = session.requests()[0].started_at
-    wait_until(lambda: time.time() > asked + 6, what="the step to take long", every=0.1)
-    _interrupt(session, task)
+def test_a_task_with_a_bug_and_one_whose_step_takes_long(held: Stack) -> None:
+    """The bug is in its step, or in what it has called; Restate's delays have grown to eight
+    seconds. Who waits for a step for some seconds is asked by Restate to suspend, and cannot.
+    """
+    sessions = [held.session() for _ in range(3)]
+    held.model.fail("hang", match=f"{sessions[2].key}/1/")
+    bugs = [session.hold("bug") for session in sessions]
+    works = zip(sessions, ("broken", "leafy", "Write a greeter"), strict=True)
+    tasks = [session.message(work)["task_id"] for session, work in works]
+    for task in tasks[:2]:
+        broken = f"(id = '{task}' OR invoked_by_id = '{task}') AND status = 'backing-off'"
+        wait_until(
+            lambda broken=broken: held.count("sys_invocation", f"{broken} AND retry_count >= 6"),
+            what="the sixth attempt",
+            timeout=20,
+        )
+    assert time.time() > sessions[2].requests()[0].started_at + 6
+    for session in sessions[:2]:
+        waiting = _waiting(session)
+        assert waiting["state"] == "backing-off"
+        assert "a bug in the work" in waiting["reason"]
+    for session, task in zip(sessions, tasks, strict=True):
+        _interrupt(session, task)
+    for bug in bugs:
+        bug.open()
 
 
 def test_a_task_that_an_operator_has_paused(held: Stack) -> None:

@@ -32,26 +32,29 @@ def test_a_step_that_is_ended_from_outside_fails_the_task(stack: Stack, action: 
 
 
 @pytest.mark.parametrize("away", [False, True], ids=["deaf", "away"])
-@pytest.mark.parametrize("work", ["step", "effect"])
-def test_nothing_begins_after_a_cancellation(held: Stack, work: str, away: bool) -> None:
+def test_nothing_begins_after_a_cancellation(held: Stack, away: bool) -> None:
     """It has come while the task was deaf, or its agent away: the task hears before the next step
     has any effect, and where it asks what was said.
     """
-    session = held.session()
-    before = session.hold("before")
-    task = session.message(work)["task_id"]
-    before.wait_reached()
+    sessions = {work: held.session() for work in ("step", "effect")}
+    before = [session.hold("before") for session in sessions.values()]
+    tasks = [session.message(work)["task_id"] for work, session in sessions.items()]
+    for hold in before:
+        hold.wait_reached()
     if away:
         held.agent.kill()
-        held.admin.cancel(task)
-    stopping = held.ingress.send("CodingAgent", "stop", key=session.key)
-    told = f"id = '{task}' AND entry_type LIKE '%Signal%'"
-    wait_until(lambda: held.count("sys_journal", told), what="the task to be told")
-    before.open()
+        for task in tasks:
+            held.admin.cancel(task)
+    stops = [held.ingress.send("CodingAgent", "stop", key=each.key) for each in sessions.values()]
+    for task, hold in zip(tasks, before, strict=True):
+        told = f"id = '{task}' AND entry_type LIKE '%Signal%'"
+        wait_until(lambda told=told: held.count("sys_journal", told), what="the task to be told")
+        hold.open()
     held.agent.start()
-    held.admin.wait_for(stopping, "completed", timeout=20)
-    assert session.statuses() == ["interrupted"]
-    assert not (held.holds / f"{session.key}.effect").exists()
+    for stopping, session in zip(stops, sessions.values(), strict=True):
+        held.admin.wait_for(stopping, "completed", timeout=20)
+        assert session.statuses() == ["interrupted"]
+        assert not (held.holds / f"{session.key}.effect").exists()
 
 
 def test_the_root_leaves_after_its_leaves_however_often_it_is_cancelled(held: Stack) -> None:

@@ -9,7 +9,6 @@ import pytest
 from tests.stack import IngressError, Session, Stack
 from workbench import wait_until
 
-STEPS = ["plan", "write", "review"]
 FLASK = "Write it with Flask"
 
 
@@ -32,27 +31,26 @@ def _steer(session: Session, task_id: str, content: str = FLASK) -> dict[str, An
     return _say(session, "steer", content, expected_task_id=task_id)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", ["plan", "review"])
 def test_rollback_leaves_no_trace(stack: Stack, step: str) -> None:
+    """Nor does what was in the queue."""
     session = stack.session()
     session.message("Write a greeter")
     session.wait_idle()
     second = session.message("Write a to-do CLI")
     session.wait_streaming(2, step)
+    _say(session, "enqueue")
     assert _say(session, "rollback")["interrupted"] == second["task_id"]
     session.wait_idle()
 
-    assert session.statuses() == ["completed", "interrupted", "completed"]
+    assert session.statuses() == ["completed", "interrupted", "interrupted", "completed"]
+    assert not session.requests(3), "a superseded turn cost a call"
     said = session.call("get_history")
-    assert [(each["role"], each["turn"]) for each in said] == [
-        ("user", 1),
-        ("assistant", 1),
-        ("user", 3),
-        ("assistant", 3),
-    ]
+    who = [(each["role"], each["turn"]) for each in said]
+    assert who == [("user", 1), ("assistant", 1), ("user", 4), ("assistant", 4)]
     assert "todo.py" not in session.files()
     # Nor is the model given any of it in a later turn.
-    assert _given(stack, session, turn=3) == [each["content"] for each in said[:-1]]
+    assert _given(stack, session, turn=4) == [each["content"] for each in said[:-1]]
 
 
 def _given(stack: Stack, session: Session, turn: int) -> list[str]:
@@ -74,6 +72,9 @@ def test_a_queued_turn_begins_when_the_one_at_work_is_over(stack: Stack) -> None
     status = session.call("get_status")
     assert status == {"turn": 1, "status": "working", "task_id": first}
     assert not session.requests(2), "a queued turn has called the model"
+    said = [(each["role"], each["content"]) for each in session.call("get_history")][:3]
+    unanswered = ("assistant", "[Not answered yet.]")
+    assert said == [("user", "Write a to-do CLI"), unanswered, ("user", FLASK)]
 
     session.wait_idle()
     assert session.statuses() == ["completed"] * 3
@@ -88,9 +89,8 @@ def test_a_queued_turn_begins_when_the_one_at_work_is_over(stack: Stack) -> None
     ]
 
 
-@pytest.mark.parametrize("action", ["cancel", "kill"])
-@pytest.mark.parametrize("turn", [1, 2, 3])
-def test_an_operator_ends_a_task_in_the_queue(stack: Stack, action: str, turn: int) -> None:
+@pytest.mark.parametrize(("turn", "action"), [(1, "cancel"), (2, "cancel"), (3, "kill")])
+def test_an_operator_ends_a_task_in_the_queue(stack: Stack, turn: int, action: str) -> None:
     session, first = _at_work(stack, "plan")
     tasks = [first] + [_say(session, "enqueue")["task_id"] for _ in range(3)]
     getattr(stack.admin, action)(tasks[turn - 1])
@@ -100,18 +100,6 @@ def test_an_operator_ends_a_task_in_the_queue(stack: Stack, action: str, turn: i
     expected = [ended if n == turn else "completed" for n in range(1, 5)]
     wait_until(lambda: session.statuses() == expected, what=f"the turns to be {expected}")
     session.wait_no_draft()
-
-
-@pytest.mark.parametrize("when_busy", ["interrupt", "rollback"])
-def test_an_interruption_ends_the_whole_queue(stack: Stack, when_busy: str) -> None:
-    session, first = _at_work(stack, "write")
-    for _ in range(3):
-        _say(session, "enqueue")
-    assert _say(session, when_busy)["interrupted"] == first
-    session.wait_idle()
-    assert session.statuses() == ["interrupted"] * 4 + ["completed"]
-    assert all(not session.requests(turn) for turn in (2, 3, 4)), "a superseded turn cost a call"
-    assert len(session.call("get_history")) == (2 if when_busy == "rollback" else 10)
 
 
 def test_a_burst_costs_one_model_call(stack: Stack) -> None:
@@ -151,7 +139,7 @@ def test_reject_names_the_task_at_work(stack: Stack) -> None:
     assert session.statuses() == ["completed"]
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", ["plan", "write", "review"])
 def test_steering_is_taken_at_the_next_step_boundary(stack: Stack, step: str) -> None:
     session, task = _at_work(stack, step)
     assert _steer(session, task) == {"turn": 1, "task_id": task, "interrupted": None}
@@ -171,28 +159,21 @@ def test_steering_is_taken_at_the_next_step_boundary(stack: Stack, step: str) ->
     assert steps.count("review") == (2 if step == "review" else 1)
 
 
-def test_a_task_that_is_over_cannot_be_steered(stack: Stack) -> None:
-    session = stack.session()
-    first = session.message()["task_id"]
-    session.wait_idle()
+def test_who_cannot_be_steered(stack: Stack) -> None:
+    """A task that is over; and one that was steered ten times."""
+    session, first = _at_work(stack, "plan")
+    session.stop()
     second = session.message()["task_id"]
     session.wait_streaming(2, "plan")
-    for task in (first, second):
-        with pytest.raises(IngressError) as refused:
-            _steer(session, task)
-        assert refused.value.status_code == 409
-        assert f"No open turn of this session has task {task}" in refused.value.message
-        session.stop()
-    assert session.statuses() == ["completed", "interrupted"]
-
-
-def test_steering_ends_somewhere(stack: Stack) -> None:
-    session, task = _at_work(stack, "plan")
+    with pytest.raises(IngressError, match="No open turn of this session has task") as no:
+        _steer(session, first)
+    assert no.value.status_code == 409
+    assert first in no.value.message
     for number in range(10):
-        _steer(session, task, f"{number}")
-    with pytest.raises(IngressError, match="was steered 10 times") as refused:
-        _steer(session, task)
-    assert refused.value.status_code == 429
+        _steer(session, second, f"{number}")
+    with pytest.raises(IngressError, match="was steered 10 times") as no:
+        _steer(session, second)
+    assert no.value.status_code == 429
     session.stop()
 
 
@@ -209,15 +190,3 @@ def test_steering_after_the_last_step_becomes_the_next_turn(held: Stack) -> None
     assert session.statuses() == ["completed"] * 2
     assert [turn["content"] for turn in session.turns()] == ["Write a to-do CLI", FLASK]
     assert {"todo.py", "app.py"} <= set(session.files())
-
-
-def test_two_open_turns_alternate_in_the_history(stack: Stack) -> None:
-    session, _ = _at_work(stack, "plan")
-    _say(session, "enqueue")
-    said = [(each["role"], each["content"]) for each in session.call("get_history")]
-    assert said == [
-        ("user", "Write a to-do CLI"),
-        ("assistant", "[Not answered yet.]"),
-        ("user", FLASK),
-    ]
-    session.stop()

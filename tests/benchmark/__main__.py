@@ -1,4 +1,4 @@
-"""`python -m tests.benchmark`: run a benchmark in a home of its own; see options.py."""
+"""`python -m tests.benchmark`: run the benchmark in a home of its own; see options.py."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import contextlib
 import sys
 from functools import partial
 
-from tests.benchmark import load, long_session, report
+from tests.benchmark import load
 from tests.benchmark.options import parse
+from tests.benchmark.report import report
 from tests.own_home import own_home
 from tests.stack import Stack
 from workbench.command import run_command
@@ -24,14 +25,9 @@ def _run(chosen: argparse.Namespace) -> int:
     with own_home("benchmark-"):
         with contextlib.redirect_stdout(sys.stderr):
             stack = Stack.start()
-        if chosen.command == "load":
-            results = load.measure(stack, chosen.sessions, chosen.runs, chosen.rounds, progress)
-            text, failed = report.of_load(stack, results), load.failed(results)
-        else:
-            parts = long_session.measure(stack, turns=chosen.turns, progress=progress)
-            text, failed = report.of_long_session(stack, parts), long_session.failed(parts)
-    sys.stdout.write(text)
-    return int(failed)
+        results = load.measure(stack, chosen.sessions, chosen.runs, chosen.rounds, progress)
+        sys.stdout.write(report(stack, results))
+    return int(load.failed(results))
 
 
 if __name__ == "__main__":

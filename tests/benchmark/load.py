@@ -1,5 +1,5 @@
-"""`load`: what an interruption costs with this agent, as a multiple of the plain pattern: sessions
-interrupt their tasks side by side.
+"""`load`: what an interruption costs with this agent, beside the plain and the naive pattern:
+sessions interrupt their tasks side by side.
 """
 
 from __future__ import annotations
@@ -51,16 +51,6 @@ class Run:
     missed: int
     late_tokens: int
 
-    @property
-    def p50(self) -> float:
-        """The median of `first_request`."""
-        return statistics.median(self.first_request)
-
-    @property
-    def per_second(self) -> float:
-        """Interruptions per second."""
-        return len(self.first_request) / self.seconds
-
 
 def measure(
     stack: Stack,
@@ -83,10 +73,8 @@ def measure(
         for pattern in (NAIVE, *(PLAIN, OURS) * runs):
             result = run(stack, pattern, sessions=count, rounds=each, tokens_per_second=pace)
             results.append(result)
-            progress(
-                f"  {pattern}: first request after {1000 * result.p50:.0f} ms, "
-                f"{result.per_second:.1f} interruptions/s, {result.missed} missed"
-            )
+            p50 = 1000 * statistics.median(result.first_request)
+            progress(f"  {pattern}: first request after {p50:.0f} ms, {result.missed} missed")
     return results
 
 

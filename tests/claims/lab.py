@@ -124,11 +124,9 @@ class Lab:
                 yield served
             finally:
                 names = ", ".join(sql_text(service.name) for service in services)
-                for row in self.admin.query(
-                    f"SELECT id FROM sys_invocation WHERE target_service_name IN ({names}) "
-                    "AND status != 'completed'"
-                ):
-                    self.admin.patch(f"/invocations/{row['id']}/kill", allow=(404, 409))
+                where = f"target_service_name IN ({names}) AND status != 'completed'"
+                rows = self.admin.query(f"SELECT id FROM sys_invocation WHERE {where}")
+                self.admin.end(row["id"] for row in rows)
                 self.admin.delete(f"/deployments/{deployment}", force=True, allow=(404,))
 
     def row(self, id: str) -> dict[str, Any]:

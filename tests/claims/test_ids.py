@@ -67,18 +67,13 @@ def test_ids(lab: Lab, observed: Observed) -> None:
 
 
 @pytest.mark.claims("id-in-server-logs", "id-in-sdk-logs", "id-in-every-place")
-def test_logs(lab: Lab, observed: Observed) -> None:
+def test_logs(lab: Lab, observed: Observed, caplog: pytest.LogCaptureFixture) -> None:
     """An attempt fails, which both the server and the SDK log."""
-    records: list[logging.LogRecord] = []
-    handler, logger = logging.Handler(), logging.getLogger("restate")
-    handler.emit = records.append  # type: ignore[method-assign]
     log = Path(lab.restate.process.log)  # type: ignore[attr-defined]
-    logger.addHandler(handler)
-    try:
+    with caplog.at_level(logging.WARNING, logger="restate"):
         id = lab.ingress.send("ClaimIds", "fail")
         lab.wait(id, "paused")
-    finally:
-        logger.removeHandler(handler)
+    records = [record for record in caplog.records if record.name.startswith("restate")]
     server = happens(lambda: f"{NAME}: {id}" in log.read_text(errors="replace"), 3.0)
     words = f"the log tells of a failed attempt, with {NAME if server else 'no such field'}"
     observed("id-in-server-logs", server, words)

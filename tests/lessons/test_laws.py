@@ -1,21 +1,18 @@
 """What the lessons say in prose, and neither a ✓ cell nor a claim's test proves."""
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from restate import Context, ObjectContext, Service, TerminalError, VirtualObject
 
 from agent.durable import leave_or_result, stay_until_over
 from tests.gate import Gate
-from tests.stack import Session, Stack
+from tests.stack import Stack
 from workbench import (
     journal_rows,
     new_key,
     serve_here,
-    start_agent,
     state_rows,
     tree_rows,
     wait_until,
@@ -53,6 +50,11 @@ async def strike_out(ctx: ObjectContext) -> None:
     if not await ctx.get("struck", type_hint=bool):
         ctx.set("struck", True)
         await ctx.sleep(LONG)
+
+
+@ledger.handler()
+async def break_down(ctx: ObjectContext) -> None:
+    raise ValueError("a bug, so it tries again and again, and holds its key")
 
 
 @laws.handler()
@@ -107,57 +109,15 @@ def test_a_cleanup_call_that_a_second_cancel_fails_is_made_again(served: Stack) 
     assert statuses == [CANCELLED, CANCELLED, "completed · success"]
 
 
-# The deployment is gone.
-
-
-def _state(session: Session) -> dict[str, Any]:
-    rows = state_rows(session.stack.admin, "Workspace", session.key)
-    return {row["key"]: json.loads(row["value"]) for row in rows}
-
-
-def _task_with_a_draft(session: Session) -> str:
-    """A task that has put a file into its draft; another hangs in the middle."""
-    hanging = f"{session.key}/1/write%20test_"
-    session.stack.model.fail("hang", match=hanging)
-    task: str = session.message()["task_id"]
-    wait_until(lambda: _state(session).get("draft"), what="a file in the draft")
-    wait_until(lambda: session.stack.model.requests(hanging), what="the file that hangs")
-    session.stack.model.mend()
-    return task
-
-
-def test_a_cancel_wakes_a_paused_task_that_is_then_paused_again(own_stack: Stack) -> None:
-    env = {"AGENT_MAX_ATTEMPTS": "2"}
-    own_stack.agent = start_agent(own_stack.restate, own_stack.model, env=env)
-    own_stack.admin.register(own_stack.agent.uri, force=True)
-    session = own_stack.session()
-    task = _task_with_a_draft(session)
-    own_stack.agent.kill()
-    own_stack.admin.wait_for(task, "paused")
-    own_stack.admin.cancel(task)
-    pauses = f"id = '{task}' AND event_type = 'Paused'"
-    wait_until(
-        lambda: own_stack.count("sys_journal_events", pauses) == 2,
-        what="the task to be paused again",
-    )
-    own_stack.admin.kill(task)
-    row = own_stack.admin.wait_for(task, "completed", timeout=2)
-    assert row["completion_failure"] == "[409] killed"
-
-
-def test_new_state_waits_for_the_key(own_stack: Stack) -> None:
-    admin, session = own_stack.admin, own_stack.session()
-    task = _task_with_a_draft(session)
-    own_stack.agent.kill()
-    admin.kill(task)
-    holder = own_stack.ingress.send("Workspace", "rollback", {"turn": 1}, key=session.key)
+def test_new_state_waits_for_the_key(served: Stack) -> None:
+    admin, key = served.admin, new_key("laws")
+    holder = served.ingress.send("LawsLedger", "break_down", key=key)
     before = admin.wait_for(holder, "backing-off")["retry_count"]
-    new_state = {"object_key": session.key, "new_state": {"mended": "1"}}
-    admin.post("/services/Workspace/state", new_state)
+    admin.post("/services/LawsLedger/state", {"object_key": key, "new_state": {"mended": "1"}})
     wait_until(
         lambda: admin.wait_for(holder, "backing-off")["retry_count"] > before,
         what="another attempt, with the key still held",
     )
-    assert session.has_draft()
+    assert not state_rows(admin, "LawsLedger", key)
     admin.kill(holder)
-    wait_until(lambda: _state(session) == {"mended": 1}, what="the new state")
+    wait_until(lambda: state_rows(admin, "LawsLedger", key), what="the new state")

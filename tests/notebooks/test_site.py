@@ -32,25 +32,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @cache
 def _soup(page: Path) -> BeautifulSoup:
-    return _parsed(page.read_text(encoding="utf-8"))
-
-
-@cache
-def _parsed(text: str) -> BeautifulSoup:
-    return BeautifulSoup(text, "html.parser")
+    return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
 
 
 @cache
 def _places(page: Path) -> set[str]:
     return {str(element["id"]) for element in _soup(page).select("[id]")}
-
-
-def _page_of(folder: Path, text: str) -> BeautifulSoup:
-    """The page of a lesson that says this."""
-    lesson = folder / "00_first.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), lesson)
-    write_page(lesson, folder)
-    return BeautifulSoup((folder / "00_first.html").read_text(encoding="utf-8"), "html.parser")
 
 
 def _broken_links(page: Path) -> list[str]:
@@ -101,5 +88,8 @@ def test_on_github_links_lead_to_the_repository(
 ) -> None:
     for name, value in (("SERVER_URL", "https://github.com"), ("REPOSITORY", "o/r"), ("SHA", "1a")):
         monkeypatch.setenv(f"GITHUB_{name}", value)
-    (page,) = _page_of(tmp_path, "[the agent](../agent/durable.py)").select("a[href*=durable]")
-    assert page["href"] == "https://github.com/o/r/blob/1a/agent/durable.py"
+    lesson, cell = tmp_path / "00.ipynb", nbformat.v4.new_markdown_cell("[it](../agent/durable.py)")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), lesson)
+    write_page(lesson, tmp_path)
+    (link,) = _soup(tmp_path / "00.html").select("a[href*=durable]")
+    assert link["href"] == "https://github.com/o/r/blob/1a/agent/durable.py"

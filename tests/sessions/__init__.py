@@ -1,8 +1,8 @@
 """Sessions under any sequence of actions and faults, judged by one oracle.
 
-`oracle.py` is the way in: what was done to a session (`log.py`) and what is left of it
-(`snapshot.py`) against `invariants.py`, which know only the wire contract and the admin API;
-`our_agent.py` adds what only this agent has: files and usage.
+The oracle is `workbench.oracle`: what was done to a session and what is left of it, against
+invariants that know only the wire contract and the admin API. `our_agent.py` adds what only this
+agent has: files and usage.
 
 Two drivers end in it, with the same acts (`acts.py`) on the same servers (`operations.py`).
 `machine.py` is a state machine whose failures Hypothesis cuts down. `load.py` has many users

@@ -6,18 +6,13 @@ import contextlib
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
-from tests.sessions.operations import (
-    Invocation,
-    broken,
-    resume,
-    under_way,
-    without_the_paused,
-)
+from tests.sessions.operations import Invocation, broken, resume, under_way
 from tests.sessions.our_agent import violations_of_our_agent
 from tests.sessions.users import Threads, User
 from tests.stack import Stack
@@ -45,50 +40,40 @@ _SETTLED_SECONDS = 180.0
 _MODEL_FAULTS = ("outage", "server_error", "rate_limit", "cut", "empty", "refuse")
 
 
-@dataclass(frozen=True)
-class PlannedFault:
-    """A fault of a kind, `pause` seconds after the one before, that stays for `hold` seconds."""
+class Watch:
+    """Collects the model's record while users act, for it forgets after 10,000 requests; and
+    resumes what is paused for some seconds, as an operator would.
 
-    kind: str
-    pause: float
-    hold: float
-
-
-def planned_faults(dice: Random, names: tuple[str, ...]) -> Iterator[PlannedFault]:
-    """One fault after the other, without end: `agent` and `server` are SIGKILLed and come back,
-    `model` fails in one of six ways, `hang` leaves the model's callers waiting.
-    """
-    while names:
-        kind = dice.choice(names)
-        kind = dice.choice(_MODEL_FAULTS) if kind == "model" else kind
-        longest = 0.5 if kind == "server" else 2.0  # it takes its time to come back
-        yield PlannedFault(kind, pause=dice.uniform(0.5, 5.0), hold=dice.uniform(0.0, longest))
-
-
-class _Model(Protocol):
-    def requests(self, label_prefix: str = "", *, after: int = 0) -> list[ModelRequest]: ...
-
-
-class ModelRecord:
-    """All requests that the model has seen, collected as the run goes: it forgets, after 10,000.
-    They are numbered from 1 on, so nothing is lost unnoticed.
+    Attributes:
+        paused: what was seen to be paused.
+        resumed: how often something was resumed.
     """
 
-    def __init__(self, model: _Model) -> None:
-        self._model = model
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
         self._requests: dict[int, ModelRequest] = {}
+        self._since: dict[str, Paused] = {}
+        self.paused: list[Paused] = []
+        self.resumed = 0
+
+    def run(self, over: threading.Event) -> None:
+        """Go on until it is over."""
+        while not over.wait(0.5):
+            with contextlib.suppress(WorkbenchError):  # busy, or away: it is asked again
+                self.collect()
+            with contextlib.suppress(WorkbenchError):
+                self._resume_the_paused()
+
+    def collect(self) -> None:
+        """Read what is new in the model's record, and again what had not ended."""
+        after = min(self.lost, default=max(self._requests, default=0) + 1) - 1
+        self._requests |= {each.number: each for each in self._stack.model.requests(after=after)}
 
     @property
     def lost(self) -> list[int]:
-        """The numbers of requests that were not read to their end, while later ones were seen."""
-        numbers = range(1, max(self._requests, default=0) + 1)
-        return [number for number in numbers if not self._has_ended(number)]
-
-    def collect(self) -> None:
-        """Read what is new, and again what had not ended."""
-        open_ones = [number for number in self._requests if not self._has_ended(number)]
-        after = min(open_ones, default=max(self._requests, default=0) + 1) - 1
-        self._requests |= {each.number: each for each in self._model.requests(after=after)}
+        """The numbers of the requests, from 1 on, whose end was not seen."""
+        ended = {number for number, each in self._requests.items() if each.ended_at is not None}
+        return sorted({*range(1, max(self._requests, default=0) + 1)} - ended)
 
     def by_session(self) -> dict[str, list[ModelRequest]]:
         """The requests by session, oldest first; a label is session/turn/step."""
@@ -97,37 +82,7 @@ class ModelRecord:
             sessions[request.label.partition("/")[0]].append(request)
         return sessions
 
-    def _has_ended(self, number: int) -> bool:
-        return number in self._requests and self._requests[number].ended_at is not None
-
-
-class Watch:
-    """Collects the model's record while users act, notes what is paused for some seconds, and
-    resumes it, unless nobody is to help (`alone`).
-
-    Attributes:
-        paused: what was seen to be paused.
-        resumed: how often something was resumed.
-    """
-
-    def __init__(self, stack: Stack, over: threading.Event, *, alone: bool = False) -> None:
-        self._stack = stack
-        self._over = over
-        self.alone = alone
-        self._since: dict[str, Paused] = {}
-        self.record = ModelRecord(stack.model)
-        self.paused: list[Paused] = []
-        self.resumed = 0
-
-    def run(self) -> None:
-        """Go on until it is over."""
-        while not self._over.wait(0.5):
-            with contextlib.suppress(WorkbenchError):  # busy, or away: it is asked again
-                self.record.collect()
-            with contextlib.suppress(WorkbenchError):
-                self._look_for_paused()
-
-    def _look_for_paused(self) -> None:
+    def _resume_the_paused(self) -> None:
         found = [each for each in under_way(self._stack) if each.status == "paused"]
         seen = [self._since.get(each.id) or Paused(each.id, each.target, now()) for each in found]
         self._since = {each.id: each for each in seen}
@@ -135,9 +90,8 @@ class Watch:
             if now() - paused.at > _PAUSED_SECONDS:
                 if paused not in self.paused:
                     self.paused.append(paused)
-                if not self.alone:
-                    resume(self._stack, paused.id)
-                    self.resumed += 1
+                resume(self._stack, paused.id)
+                self.resumed += 1
 
 
 @dataclass
@@ -165,15 +119,13 @@ class Outcome:
             self.violations[key] = wrong
             self.seen[key] = {"log": user.log, "turns": turns, "requests": requests}
         self.counts["steps"].update(user.done)
-        accepted, refused = self.counts["messages accepted"], self.counts["messages refused"]
         for message in user.log.messages:
-            (accepted if message.accepted else refused)[message.when_busy or "plain"] += 1
-        verdicts = ("yes" if verdict.yes else "no" for verdict in user.log.verdicts)
-        self.counts["verdicts taken"].update(verdicts)
+            became = "messages accepted" if message.accepted else "messages refused"
+            self.counts[became][message.when_busy or "plain"] += 1
+        for verdict in user.log.verdicts:
+            self.counts["verdicts taken"]["yes" if verdict.yes else "no"] += 1
         self.counts["turns"].update(turn["status"] for turn in turns)
         self.counts["model requests"].update(request.status for request in requests)
-        tokens = sum(request.completion_tokens for request in requests)
-        self.counts["tokens"]["completion"] += tokens
 
 
 def shown(counts: Counter[str]) -> str:
@@ -189,73 +141,62 @@ def run_load(
     seconds: float,
     sessions: int,
     faults: tuple[str, ...],
-    alone: bool = False,
     show: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Let `sessions` users act for `seconds`, with these `faults`, and judge what is left.
 
-    What they do follows from `seed`; when, from the machine. `alone`: nobody resumes what has been
-    paused, until the users are done.
+    What they do follows from `seed`; when, from the machine.
     """
     stack.model.set(tokens_per_second=_TOKENS_PER_SECOND)
     halt, over = threading.Event(), threading.Event()
-    watch = Watch(stack, over, alone=alone)
-    made: list[Fault] = []
-    users = []
-    for number in range(1, sessions + 1):
-        cancel_timeout = float(AGENT_ENV["AGENT_CANCEL_TIMEOUT"])
-        approval_timeout = float(AGENT_ENV["AGENT_APPROVAL_TIMEOUT"])
-        log = Log(
-            faults=made,
-            paused=watch.paused,
-            cancel_timeout=cancel_timeout,
-            approval_timeout=approval_timeout,
-        )
-        users.append(User(stack, seed, number, halt, log, alone=alone))
-    deadline = time.monotonic() + seconds
+    watch, made = Watch(stack), list[Fault]()
+    names = ("cancel_timeout", "approval_timeout")
+    limits = {name: float(AGENT_ENV[f"AGENT_{name.upper()}"]) for name in names}
+    logs = [Log(faults=made, paused=watch.paused, **limits) for _ in range(sessions)]
+    users = [User(stack, seed, number, halt, log) for number, log in enumerate(logs, start=1)]
 
     def make_faults() -> None:
-        for fault in planned_faults(Random(f"{seed}/faults"), faults):
-            if halt.wait(fault.pause):
+        """One after the other: `agent` and `server` are SIGKILLed and come back, `model` fails in
+        one of six ways, `hang` leaves the model's callers waiting.
+        """
+        for number in count():
+            dice = Random(f"{seed}/faults/{number}")
+            kind = dice.choice(faults)
+            kind = dice.choice(_MODEL_FAULTS) if kind == "model" else kind
+            if halt.wait(dice.uniform(0.5, 5.0)):
                 return
-            with broken(stack, fault.kind, made):
-                halt.wait(fault.hold)
+            with broken(stack, kind, made):  # the server takes its time to come back
+                halt.wait(dice.uniform(0.0, 0.5 if kind == "server" else 2.0))
 
     def progress(doing: str) -> None:
+        watchers.join()
         messages = sum(bool(message.answers) for user in users for message in user.log.messages)
         kinds = Counter(fault.kind for fault in made)
         show(f"{doing} · {messages} messages · resumed: {watch.resumed} · faults: {shown(kinds)}")
 
     def settle() -> list[Invocation]:
-        """Wait until all is over, or all that is left is paused, or waits for that, where nobody
-        helps. What backs off must come to an end by itself. Returns what does not.
-        """
+        """Wait until all is over; returns what does not come to an end."""
         until = time.monotonic() + _SETTLED_SECONDS
-        while True:
-            found = under_way(stack)
-            left = without_the_paused(found) if watch.alone else found
-            if not left or time.monotonic() > until:
-                return left
-            watchers.join()
+        while (left := under_way(stack)) and time.monotonic() < until:
             progress("waiting for tasks")
             time.sleep(0.25)
+        return left
 
-    actors, watchers = Threads(), Threads()
-    breaker = actors.start(make_faults)
+    actors, watchers, breakers = Threads(), Threads(), Threads()
     try:
-        watchers.start(watch.run)
+        watchers.start(lambda: watch.run(over))
+        if faults:
+            breakers.start(make_faults)
         for user in users:
             actors.start(user.run)
+        deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             actors.join(min(0.25, left))
-            watchers.join()
-            progress(f"{max(0.0, deadline - time.monotonic()):.0f} s left")
+            progress(f"{left:.0f} s left")
         halt.set()
-        while not actors.join(0.25):
-            watchers.join()
+        while not (actors.join(0.25) and breakers.join()):
             progress("waiting for answers")
         left_open = settle()
-        watch.alone = False
         if not left_open:
             for user in users:
                 user.look()  # only a look finds a task that was killed, and its draft
@@ -263,18 +204,17 @@ def run_load(
     finally:
         halt.set()
         over.set()
-        breaker.join(60)  # what starts a server is done before anything stops them all
+        breakers.join(60)  # what starts a server is done before anything stops them all
     watchers.join(60)
-    watch.record.collect()
-    progress("checking")
+    watch.collect()
 
     outcome = Outcome()
     everywhere = [f"{each.target} {each.id} is still {each.status}" for each in left_open]
-    if lost := watch.record.lost:
-        everywhere.append(f"{len(lost)} of the model's records were lost, from {lost[0]} on")
+    if watch.lost:
+        everywhere.append(f"{len(watch.lost)} of the model's records were lost")
     if everywhere:
         outcome.violations["all"] = everywhere
-    requests = watch.record.by_session()
+    requests = watch.by_session()
     for user in users:
         outcome.judge(user, requests.get(user.session.key, []))
     outcome.counts["faults"].update(fault.kind for fault in made)

@@ -85,18 +85,6 @@ def resume(stack: Stack, id: str) -> None:
     patiently(lambda: stack.admin.patch(f"/invocations/{id}/resume", allow=(404, 409, 425)))
 
 
-def without_the_paused(found: list[Invocation]) -> list[Invocation]:
-    """Those that may not be there, even if a task of their session is paused. Only tasks may wait
-    for it, and what is to be told in a while; all else would hold a session's key.
-    """
-    waiting = {each.session for each in found if each.of_task and each.status == "paused"}
-    return [
-        each
-        for each in found
-        if each.session not in waiting or not (each.of_task or each.status == "scheduled")
-    ]
-
-
 @contextmanager
 def broken(stack: Stack, kind: str, faults: list[Fault]) -> Iterator[None]:
     """Have something broken until the block ends, and note that.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Callable
-from typing import NoReturn
 
 FAULTS = ("agent", "server", "model", "hang")
 
@@ -17,17 +16,10 @@ The exit code is 1 if something is wrong; then the logs are kept, and their fold
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
 def parse(arguments: list[str]) -> argparse.Namespace:
     """What the arguments ask for; exits with 0 for --help and with 2 for a mistake."""
     layout = argparse.RawDescriptionHelpFormatter
-    parser = _Parser(prog="stress", description=_DESCRIPTION, formatter_class=layout)
+    parser = argparse.ArgumentParser("stress", description=_DESCRIPTION, formatter_class=layout)
     add = parser.add_argument
     add("--seconds", type=_seconds, default=60.0, help="how long (default: 60)")
     add("--sessions", type=whole_number(1, 100), default=6, help="how many (default: 6)")
@@ -35,8 +27,6 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--faults", type=_faults, default=FAULTS, metavar="NAME,…", help=names)
     seed = "repeats the steps of another run (default: a new one)"
     add("--seed", type=whole_number(0), default=random.randrange(10**6), help=seed)
-    alone = "nobody resumes what is paused while the run lasts"
-    add("--alone", action="store_true", help=alone)
     return parser.parse_args(arguments)
 
 

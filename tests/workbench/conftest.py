@@ -2,59 +2,35 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.flaky import Flaky
-from workbench import process
+from tests.workbench.probe_service import box, probe
 from workbench.clients import Admin, Ingress
 from workbench.lesson import stop_all
 from workbench.restate import Restate, start_restate
-from workbench.state_dir import REPOSITORY
+from workbench.serve import serve_here
+from workbench.state_dir import REPOSITORY, use_state_dir
 
 
 @pytest.fixture(scope="session")
 def restate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restate]:
-    """A server in a home of its own, with `probe_service.py` registered."""
+    """A server in a home of its own, with the services of `probe_service.py`."""
     home = tmp_path_factory.mktemp("views-home")
-    service: process.Running | None = None
     # Only while starting and stopping: other tests choose their own home.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBENCH_HOME", str(home))
+    with use_state_dir(home):
         server = start_restate("embedded", progress=lambda line: None)
     try:
-        with pytest.MonkeyPatch.context() as patch, Admin(server, echo=lambda line: None) as admin:
-            patch.setenv("WORKBENCH_HOME", str(home))
-            service, uri = _start_service()
-            admin.register(uri)
-        yield server
+        with serve_here(probe, box) as here, Admin(server, echo=lambda line: None) as admin:
+            admin.register(here.uri)
+            yield server
     finally:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("WORKBENCH_HOME", str(home))
-            if service is not None:
-                service.kill()  # it has nothing to save
+        with use_state_dir(home):
             stop_all()
-
-
-def _start_service() -> tuple[process.Running, str]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    script = Path(__file__).with_name("probe_service.py")
-    service = process.start("probe", [sys.executable, script, str(port)], env={})
-
-    def _listens() -> bool:
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", port)) == 0
-
-    service.wait_ready(_listens)
-    return service, f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
@@ -97,9 +73,3 @@ def ingress(restate: Restate, lines: list[str]) -> Iterator[Ingress]:
 def key() -> str:
     """A virtual object that no other test knows."""
     return f"test-{uuid.uuid4().hex[:12]}"
-
-
-@pytest.fixture
-def flaky(admin: Admin, ingress: Ingress, tmp_path: Path) -> Flaky:
-    """A paused invocation that can be mended."""
-    return Flaky.paused(admin, ingress, tmp_path)

@@ -1,44 +1,26 @@
 """Services that do on demand what the tests of the admin client and the views look at.
 
-Run as a child process: `python probe_service.py PORT`. They know nothing of the agent.
+They know nothing of the agent.
 """
 
-import asyncio
-import sys
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-import hypercorn.asyncio
-import hypercorn.config
 import restate
 from restate import (
     Context,
-    InvocationRetryPolicy,
     ObjectContext,
     Service,
     TerminalError,
     VirtualObject,
 )
 
-probe = Service(
-    "Probe",
-    invocation_retry_policy=InvocationRetryPolicy(
-        initial_interval=timedelta(milliseconds=20),
-        exponentiation_factor=1.0,
-        max_attempts=2,
-        on_max_attempts="pause",
-    ),
-)
+probe = Service("Probe")
 box = VirtualObject("Box")
 
 
 async def _greeting() -> dict[str, str]:
     return {"text": "Grüße 🎉"}
-
-
-def _broken(flag: str) -> bool:
-    return Path(flag).exists()
 
 
 async def _nothing() -> None:
@@ -77,19 +59,6 @@ async def note(ctx: Context, text: str) -> None:
 
 
 @probe.handler()
-async def flaky(ctx: Context, flag: str) -> str:
-    """Fails as long as the file `flag` exists."""
-
-    async def _step() -> str:
-        if _broken(flag):
-            raise RuntimeError("the provider is down")
-        return "mended"
-
-    await ctx.run_typed("first", _greeting)
-    return await ctx.run_typed("call the model", _step)
-
-
-@probe.handler()
 async def fail(ctx: Context) -> None:
     raise TerminalError("no such thing", status_code=422, metadata={"plan": "half"})
 
@@ -99,20 +68,3 @@ async def put(ctx: ObjectContext, entries: dict[str, Any]) -> str:
     for key, value in entries.items():
         ctx.set(key, value)
     return ctx.key()
-
-
-@box.handler()
-async def hold(ctx: ObjectContext, seconds: float) -> None:
-    await ctx.sleep(timedelta(seconds=seconds))
-
-
-async def _serve(port: str) -> None:
-    config = hypercorn.config.Config()
-    config.bind = [f"127.0.0.1:{port}"]
-    await hypercorn.asyncio.serve(
-        restate.app([probe, box]), config, shutdown_trigger=asyncio.Event().wait
-    )
-
-
-if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from workbench.bench import Bench, current, up
 from workbench.clients import wait_until
 from workbench.lesson import new_key, stop_all
 from workbench.program import Program
+from workbench.serve import serve_here
 from workbench.state_dir import REPOSITORY, WorkbenchError, use_state_dir
 
 Printed = pytest.CaptureFixture[str]
@@ -85,19 +87,24 @@ sys.path.insert(0, {str(REPOSITORY)!r})
 import workbench as wb
 from tests.workbench.test_bench import _greeter
 _, model, _, ingress = wb.up()
-wb.serve(_greeter("Hello"))
+print("deployment", wb.serve(_greeter("Hello")))
 model.hold({whom!r})
 ingress.send("BenchGreeter", "greet", {whom!r})
 model.wait_held({whom!r})
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60, capture_output=True)
+    command = [sys.executable, "-c", script]
+    said = subprocess.run(command, check=True, timeout=60, stdout=subprocess.PIPE, text=True).stdout
+    (gone,) = re.findall("^deployment (.*)", said, re.MULTILINE)
     model.release()
-    open_ones = "SELECT id FROM sys_invocation WHERE target_service_name = 'BenchGreeter'"
-    assert admin.query(f"{open_ones} AND status <> 'completed'")
+    with serve_here(sdk.Service("Crashed")) as served:
+        crashed = admin.register(served.uri)["id"]
+    left = "SELECT id FROM sys_invocation WHERE target_service_name = 'BenchGreeter'"
+    assert admin.query(f"{left} AND status <> 'completed'")
     up()
-    wait_until(
-        lambda: not admin.query(f"{open_ones} AND status <> 'completed'"), what="them to be ended"
-    )
+    wait_until(lambda: not admin.query(f"{left} AND status <> 'completed'"), what="their end")
+    deployments = [one["id"] for one in admin.get("/deployments")["deployments"]]
+    assert crashed in deployments  # a program's, which may come back
+    assert gone not in deployments
 
 
 def test_a_program_can_be_killed_and_started_again(bench: Bench, capsys: Printed) -> None:
@@ -168,9 +175,3 @@ def test_an_answer_that_raises_is_a_verdict(bench: Bench, capsys: Printed) -> No
     said = capsys.readouterr().out
     assert said == "✗ The check could not finish. ZeroDivisionError: division by zero\n"
     assert progress.read()["exercise retry_with_the_same_key"] == {"outcome": "✗"}
-
-
-def test_what_a_cell_needs() -> None:
-    exercises.need("EXERCISE")
-    with pytest.raises(WorkbenchError, match="This cell needs `agent`"):
-        exercises.need("agent")

@@ -153,10 +153,6 @@ def test_a_stream_has_openais_chunks_and_the_whole_answer_says_the_same(
     whole = ChatCompletion.model_validate(post(model, CHAT).json())
     assert (whole.choices[0].message.content, whole.usage) == ("".join(said), usage.usage)
     assert whole.choices[0].finish_reason == "stop"
-    for parameter in ("max_tokens", "max_completion_tokens"):
-        short = ChatCompletion.model_validate(post(model, {**CHAT, parameter: 5}).json())
-        assert short.choices[0].finish_reason == "length"
-        assert short.choices[0].message.content == "".join(said[:5])
 
 
 @pytest.mark.parametrize(
@@ -165,8 +161,6 @@ def test_a_stream_has_openais_chunks_and_the_whole_answer_says_the_same(
         (b"{", None, "could not parse the JSON body"),
         ({"model": "any"}, "messages", "messages: Field required"),
         ({**CHAT, "messages": [{"role": "oracle", "content": ""}]}, "messages[0].role", "'system'"),
-        ({**CHAT, "n": 2}, "n", "Input should be 1"),
-        ({**CHAT, "stream_options": {}}, None, "only allowed when 'stream' is enabled"),
     ],
 )
 def test_a_wrong_request_is_a_400_that_names_the_fault(
@@ -367,10 +361,12 @@ def test_requests_are_listed_by_prefix_and_number(model: ScriptedModel, label: s
     assert [r.number for r in model.requests(label, after=numbers[0])] == numbers[1:]
 
 
-def test_neither_key_nor_prompt_is_kept(model: ScriptedModel) -> None:
-    post(model, {**CHAT, "messages": [{"role": "user", "content": "a very private prompt"}]})
+def test_no_key_is_kept_and_of_a_prompt_its_first_line(model: ScriptedModel) -> None:
+    message = {"role": "user", "content": "Write a poem.\nIt is about a private matter."}
+    post(model, {**CHAT, "messages": [message]})
     running = process.find("model")
     assert running
+    assert model.requests()[-1].prompt == "Write a poem."
     kept = repr(model.requests()) + Path(running.log).read_text()
     assert KEY not in kept
     assert "private" not in kept
@@ -579,8 +575,7 @@ def test_a_taken_port_is_an_error_that_names_the_way_out(model: ScriptedModel) -
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_in_the_middle_of_a_stream(number: signal.Signals) -> None:
+def test_a_signal_ends_it_in_the_middle_of_a_stream() -> None:
     body, headers = {**CHAT, "stream": True}, {"Authorization": "Bearer x"}
     with subprocess.Popen(
         SERVE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -590,8 +585,8 @@ def test_a_signal_ends_it_in_the_middle_of_a_stream(number: signal.Signals) -> N
             url = f"{child.stdout.readline().split()[-1]}/chat/completions"
             with HTTP.stream("POST", url, json=body, headers=headers) as response:
                 assert "assistant" in next(response.iter_text())
-                child.send_signal(number)
-                assert child.wait(timeout=2) == -number
+                child.send_signal(signal.SIGINT)
+                assert child.wait(timeout=2) == -signal.SIGINT
             assert child.stdout.read() == ""
         finally:
             child.kill()

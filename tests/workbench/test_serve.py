@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import httpx
@@ -11,20 +11,11 @@ import restate as sdk
 
 from workbench import loopback
 from workbench.clients import wait_until
-from workbench.lesson import stop_all
-from workbench.restate import Restate, start_restate
+from workbench.restate import Restate
 from workbench.serve import serve_here
 from workbench.state_dir import WorkbenchError
 
 Kernel = Callable[[str], tuple[str, str]]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restate]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBENCH_HOME", str(tmp_path_factory.mktemp("home")))
-        yield start_restate("embedded")
-        stop_all()
 
 
 def greeter(greeting: str, name: str = "Greeter") -> sdk.Service:
@@ -38,54 +29,54 @@ def greeter(greeting: str, name: str = "Greeter") -> sdk.Service:
     return service
 
 
-def register(server: Restate, uri: str) -> None:
+def register(restate: Restate, uri: str) -> None:
     body = {"uri": uri, "force": True}
-    httpx.post(f"{server.admin_url}/deployments", json=body).raise_for_status()
+    httpx.post(f"{restate.admin_url}/deployments", json=body).raise_for_status()
 
 
-def greet(server: Restate, service: str = "Greeter") -> str:
-    answer = httpx.post(f"{server.ingress_url}/{service}/greet", json="you", timeout=10)
+def greet(restate: Restate, service: str = "Greeter") -> str:
+    answer = httpx.post(f"{restate.ingress_url}/{service}/greet", json="you", timeout=10)
     return str(answer.raise_for_status().json())
 
 
-def test_a_synchronous_call_from_the_same_kernel_is_answered(server: Restate) -> None:
+def test_a_synchronous_call_from_the_same_kernel_is_answered(restate: Restate) -> None:
     threads = threading.active_count()
     with serve_here(greeter("Hello")) as served:
-        register(server, served.uri)
-        assert greet(server) == "Hello you"
+        register(restate, served.uri)
+        assert greet(restate) == "Hello you"
         assert str(served) == f"Greeter · {served.uri} · served from this kernel"
     assert loopback.is_free(served.port)
     assert threading.active_count() == threads
     served.stop()  # nothing happens the second time
 
 
-def test_a_cell_may_be_run_again(server: Restate) -> None:
+def test_a_cell_may_be_run_again(restate: Restate) -> None:
     with serve_here(greeter("Hello")) as first:
-        register(server, first.uri)
-        assert greet(server) == "Hello you"
+        register(restate, first.uri)
+        assert greet(restate) == "Hello you"
         with serve_here(greeter("Good morning")) as second:
             assert second.uri == first.uri
-            assert greet(server) == "Good morning you"
+            assert greet(restate) == "Good morning you"
             first.stop()  # a handle on what is gone does not stop its successor
-            assert greet(server) == "Good morning you"
+            assert greet(restate) == "Good morning you"
 
 
-def test_several_are_served_side_by_side(server: Restate) -> None:
+def test_several_are_served_side_by_side(restate: Restate) -> None:
     with (
         serve_here(greeter("Hello"), greeter("Bye", "Two")) as first,
         serve_here(greeter("Hi"), name="new") as second,
     ):
         assert first.uri != second.uri
-        register(server, second.uri)
-        assert greet(server) == "Hi you"
-        register(server, first.uri)
-        assert [greet(server), greet(server, "Two")] == ["Hello you", "Bye you"]
+        register(restate, second.uri)
+        assert greet(restate) == "Hi you"
+        register(restate, first.uri)
+        assert [greet(restate), greet(restate, "Two")] == ["Hello you", "Bye you"]
         with serve_here(greeter("B", "B"), port=first.port) as third:  # taken over
             assert third.port == first.port
 
 
 def test_stopping_cuts_off_an_attempt_and_restate_tries_again(
-    server: Restate, capfd: pytest.CaptureFixture[str]
+    restate: Restate, capfd: pytest.CaptureFixture[str]
 ) -> None:
     attempts: list[threading.Event] = []
 
@@ -102,12 +93,12 @@ def test_stopping_cuts_off_an_attempt_and_restate_tries_again(
         return service
 
     served = serve_here(endless(None))
-    register(server, served.uri)
-    caller = httpx.post(f"{server.ingress_url}/Endless/greet/send", json="you").json()
+    register(restate, served.uri)
+    caller = httpx.post(f"{restate.ingress_url}/Endless/greet/send", json="you").json()
     wait_until(lambda: attempts, what="the first attempt")
     with serve_here(endless("at last")) as again:
         assert again.uri == served.uri
-        result = f"{server.ingress_url}/restate/invocation/{caller['invocationId']}/attach"
+        result = f"{restate.ingress_url}/restate/invocation/{caller['invocationId']}/attach"
         assert httpx.get(result, timeout=10).json() == "at last"
     assert len(attempts) >= 2
     assert capfd.readouterr().err == ""  # neither a traceback nor a word of a pending task
@@ -132,7 +123,7 @@ def test_the_kernel_ends_while_it_serves(another_kernel: Kernel) -> None:
     assert loopback.is_free(int(printed))
 
 
-def test_a_handler_that_blocks_is_named(server: Restate) -> None:
+def test_a_handler_that_blocks_is_named(restate: Restate) -> None:
     release, entered = threading.Event(), threading.Event()
     service = sdk.Service("Blocking")
 
@@ -143,8 +134,8 @@ def test_a_handler_that_blocks_is_named(server: Restate) -> None:
         return whom
 
     served = serve_here(service)
-    register(server, served.uri)
-    httpx.post(f"{server.ingress_url}/Blocking/greet/send", json="you").raise_for_status()
+    register(restate, served.uri)
+    httpx.post(f"{restate.ingress_url}/Blocking/greet/send", json="you").raise_for_status()
     assert entered.wait(10)
     with pytest.raises(WorkbenchError, match="Blocking does not stop: a handler blocks"):
         served.stop(grace=0.2)

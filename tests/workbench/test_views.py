@@ -5,13 +5,13 @@ How the tables look is in the outputs of the lessons, which every check compares
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.flaky import Flaky
 from workbench import (
     invocation_rows,
     journal_rows,
@@ -26,6 +26,7 @@ from workbench.clients import Admin, Ingress
 from workbench.ids import clipped, without_middle
 from workbench.restate import Restate
 from workbench.views.invocation_row import instant
+from workbench.views.journal import _event_row
 from workbench.views.table import print_table
 
 SUCCESS = "completed · success"
@@ -131,41 +132,20 @@ def test_journal_joins_results_with_their_commands(admin: Admin, cancelled: str)
     assert results[10] == "[409] cancelled"
 
 
-def test_a_failure_a_pause_and_a_resume_are_shown_where_they_happened(
-    admin: Admin, flaky: Flaky
-) -> None:
-    flaky.mend()
-    rows = journal_rows(admin, flaky.id)
-    assert [(row["index"], row["entry"], row["name"]) for row in rows[3:]] == [
-        (3, "Run", "call the model"),
-        (None, "! TransientError", "call the model"),
-        (None, "! Paused", "call the model"),
-        (4, "← Run", "call the model"),
-        (5, "Output", ""),
-    ]
-    assert rows[4]["result"] == "RT0007 · [500] RuntimeError('the provider is down')"
-    assert rows[3]["done"] is True
-
-    (lane, *_) = lanes(admin, [("call", flaky.id)]).splitlines()
-    assert re.fullmatch(r"call  █+!~+‖+█*·+  completed · success", lane)
-
-
-def test_queued_then_run_then_killed(admin: Admin, ingress: Ingress, key: str) -> None:
-    first = ingress.send("Box", "hold", 60, key=key)
-    admin.wait_for(first, "running")
-    second = ingress.send("Box", "hold", 60, key=key)
-    admin.wait_for(second, "pending")
-    rows = invocation_rows(admin, ids=[first, second])
-    said = [(row["id"], row["status"], row["called by"]) for row in rows]
-    assert said == [(first, "running", "ingress"), (second, "pending", "ingress")]
-
-    admin.kill(first)
-    admin.wait_for(second, "running")
-    held, queued = lanes(admin, [("held", first), ("queued", second)]).splitlines()[:2]
-    assert re.fullmatch(r"held    █+·+  completed · failure · \[409\] killed", held)
-    assert re.fullmatch(r"queued  ·+┄+█*▶  running", queued)
-    admin.kill(second)
-    admin.wait_for(second, "completed")
+@pytest.mark.parametrize("kind", ["TransientError", "Paused"])
+def test_a_failure_says_where_and_why(kind: str) -> None:
+    failure = {
+        "error_code": 500,
+        "error_message": "RuntimeError('the provider is down')",
+        "related_command_name": "call the model",
+        "restate_doc_error_code": "RT0007",
+    }
+    said = {"last_failure": failure} if kind == "Paused" else failure
+    row = _event_row({"event_type": kind, "event_json": json.dumps(said)})
+    assert (row["entry"], row["name"]) == (f"! {kind}", "call the model")
+    assert row["result"] == "RT0007 · [500] RuntimeError('the provider is down')"
+    by_hand = _event_row({"event_type": "Paused", "event_json": "{}"})
+    assert (by_hand["name"], by_hand["result"]) == ("", None)
 
 
 def test_invocations_of_a_tree(admin: Admin, cancelled: str) -> None:

@@ -5,23 +5,29 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from workbench.clients import Admin
+from workbench.ladder import turns
 from workbench.ladder.contestant import AGENT, Contestant
-from workbench.ladder.levels import LEVELS, Level
-from workbench.ladder.play import Play, Session
+from workbench.ladder.levels import FOLDER, LEVELS, Level
+from workbench.ladder.play import Play
 from workbench.ladder.verdict import Broken, Unplayable
 from workbench.model_client import ScriptedModel, start_scripted_model
 from workbench.oracle.snapshot import Server, snapshot_of
 from workbench.restate import Restate, start_restate
 from workbench.views.journal import journal_rows
+from workbench.views.tree import tree_rows
 
 PASSED, FAILED = "✓", "✗"
+_PLAIN = (sys.executable, str(FOLDER / "solutions" / "level_02.py"))
+_SAMPLES = 5
 
 
 @dataclass
@@ -75,6 +81,7 @@ class Judge:
     seed: int = 1
     evidence: Path | None = None
     storm_seconds: float = 60.0
+    compares_speed: bool = False
     played: list[Verdict] = field(default_factory=list)
 
     def climb(
@@ -87,22 +94,53 @@ class Judge:
         self.contestant.start()
         for level in LEVELS[first : last + 1]:
             verdict = self._play(level)
+            if self.compares_speed and verdict.passed and level.number == 2:
+                verdict.stars = [self._speed()]
             self.played.append(verdict)
             tell(verdict)
             if not verdict.passed:
                 break
         return self.played
 
-    def _play(self, level: Level) -> Verdict:
-        play = Play(
+    def _speed(self) -> tuple[bool, str]:
+        """How long an interruption takes to the new task's first request, beside the plain pattern
+        in the same minutes on the same machine.
+        """
+        mine = self._first_request(self.contestant, 1)
+        plain = Contestant("plain", _PLAIN, FOLDER, self.model, self.admin)
+        try:
+            plain.start()
+            theirs = self._first_request(plain, 2)
+        finally:
+            plain.stop()
+            self.contestant.register()
+        text = f"first request of the new task after {mine * 1000:.0f} ms, {mine / theirs:.1f} × "
+        return mine <= 2 * theirs, f"{text}the plain pattern (★: at most 2 ×)"
+
+    def _first_request(self, contestant: Contestant, run: int) -> float:
+        play = self._begin(LEVELS[2], contestant, self.seed * 100 + 50 + run)
+        try:
+            return median(turns.first_request_seconds(play) for _ in range(_SAMPLES))
+        finally:
+            self._end(play)
+
+    def _begin(self, level: Level, contestant: Contestant, seed: int) -> Play:
+        return Play(
             self.restate,
             self.model,
             self.admin,
-            self.contestant,
-            seed=self.seed * 100 + level.number,
+            contestant,
+            seed=seed,
             seconds=level.seconds,
             storm_seconds=self.storm_seconds,
         )
+
+    def _end(self, play: Play) -> None:
+        play.close()
+        self.admin.end(row["id"] for row in play.open_invocations())
+
+    def _play(self, level: Level) -> Verdict:
+        play = self._begin(level, self.contestant, self.seed * 100 + level.number)
         began = time.monotonic()
         broken = None
         try:
@@ -119,8 +157,7 @@ class Judge:
                 _keep(verdict, play)
             return verdict
         finally:
-            play.close()
-            self.admin.end(row["id"] for row in play.open_invocations())
+            self._end(play)
 
     def _look(self, play: Play, level: Level) -> None:
         """Ask the oracle, when all is quiet."""
@@ -145,13 +182,13 @@ class Judge:
 
 @contextmanager
 def judge_of(
-    program: str, command: Sequence[str], folder: Path, *, seed: int, evidence: Path | None = None
+    program: str, command: Sequence[str], folder: Path, seed: int, evidence: Path | None = None
 ) -> Iterator[Judge]:
     """A judge with a server and a model of its own; it ends with the block.
 
     The state folder is the caller's to choose, and `stop_all()` ends all that is in it.
     """
-    restate = start_restate("embedded")
+    restate = start_restate("embedded", progress=lambda line: print(line, file=sys.stderr))
     model = start_scripted_model()
     with Admin(restate, echo=lambda text: None) as admin:
         contestant = Contestant(program, command, folder, model, admin)
@@ -173,16 +210,10 @@ def _keep(verdict: Verdict, play: Play) -> None:
         _write(folder / f"{session.key}-model.json", [vars(r) for r in session.requests()])
         _write(folder / f"{session.key}-messages.json", [vars(said) for said in session.said])
         ids = [said.task for said in session.said if said.accepted]
-        rows = [row for id in ids[-4:] for row in _tree(session, id)]
+        rows = [row for id in ids for row in tree_rows(play.admin, id)]
         _write(folder / f"{session.key}-invocations.json", rows)
-        journals = {id: journal_rows(play.admin, id) for id in ids[-4:]}
+        journals = {row["id"]: journal_rows(play.admin, row["id"]) for row in rows[-200:]}
         _write(folder / f"{session.key}-journals.json", journals)
-
-
-def _tree(session: Session, id: str) -> list[dict[str, object]]:
-    from workbench.views.tree import tree_rows
-
-    return tree_rows(session.play.admin, id)
 
 
 def _write(path: Path, what: object) -> None:

@@ -319,6 +319,7 @@ class Play:
         self.model.mend()
         self.model.release()
         self.pool.shutdown(wait=False, cancel_futures=True)
+        self._http.close()
 
     def session(self) -> Session:
         """A session that nobody has used."""
@@ -395,8 +396,9 @@ class Play:
             f"pinned_deployment_id = {sql_text(id)}" for id in self.contestant.deployments.values()
         )
         return self.admin.query(
-            "SELECT id, target, status FROM sys_invocation WHERE status <> 'completed' "
-            f"AND ({where} OR target_service_name = '{AGENT}') ORDER BY created_at",
+            "SELECT id, target, status, last_failure, retry_count FROM sys_invocation "
+            f"WHERE status <> 'completed' AND ({where} OR target_service_name = '{AGENT}') "
+            "ORDER BY created_at",
             echo=False,
         )
 
@@ -452,6 +454,16 @@ class Play:
     def _check_time(self) -> None:
         if time.monotonic() > self._until:
             raise Broken(f"The level was not over after {self._seconds:g} s.")
+
+
+def waiting(play: Play) -> str:
+    """What is open, with its status and its last error."""
+    rows = play.open_invocations()
+    lines = [
+        f"{row['target']:<40} {row['status']:<12} {row.get('last_failure') or ''}"[:100].rstrip()
+        for row in rows[-12:]
+    ]
+    return "\n".join(lines)
 
 
 def _reply(answer: httpx.Response) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from workbench.ladder.play import FILES, Play, Said, Session
+from workbench.ladder.play import FILES, Play, Said, Session, waiting
 from workbench.ladder.verdict import Broken
 from workbench.oracle.log import Fault, Stop, now
 from workbench.restate import start_restate
@@ -93,7 +93,11 @@ def _insist(play: Play, session: Session, said: Said) -> None:
                 return
             said.refusals.clear()  # the server's own, while it starts
         time.sleep(0.2)
-    raise Broken(f"Message {said.number} was not answered for 40 s.")
+    raise Broken(
+        f"Message {said.number} was not answered for 40 s.",
+        picture=waiting(session.play),
+        question="What does `message` wait for, and has that heard of its cancellation?",
+    )
 
 
 def _operate(play: Play, sessions: list[Session], chance: random.Random) -> None:
@@ -101,6 +105,7 @@ def _operate(play: Play, sessions: list[Session], chance: random.Random) -> None
     time.sleep(chance.uniform(0.3, 1.5))
     verb = chance.choice(["cancel", "cancel", "kill"])
     rows = play.open_invocations()
+    _resume(play, rows)
     if not rows:
         return
     victim = chance.choice(rows)["id"]
@@ -140,10 +145,7 @@ def _break(play: Play, faults: list[Fault], chance: random.Random) -> None:
 def _come_to_rest(play: Play) -> None:
     def quiet() -> bool:
         rows = play.open_invocations()
-        for row in rows:
-            if row["status"] == "paused":
-                path = f"/invocations/{row['id']}/resume"
-                play.admin.request("PATCH", path, allow={404, 409}, echo=False)
+        _resume(play, rows)
         return not rows
 
     end = time.monotonic() + _QUIET
@@ -152,12 +154,19 @@ def _come_to_rest(play: Play) -> None:
             if quiet():
                 return
         if time.monotonic() > end:
-            left = ", ".join(sorted({row["target"] for row in play.open_invocations()}))
             raise Broken(
-                f"{_QUIET:g} s after the storm these were still open: {left}.",
+                f"{_QUIET:g} s after the storm something was still open.",
+                picture=waiting(play),
                 question="What do they wait for, and who has gone?",
             )
         time.sleep(0.1)
+
+
+def _resume(play: Play, rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        if row["status"] == "paused":
+            path = f"/invocations/{row['id']}/resume"
+            play.admin.request("PATCH", path, allow={404, 409}, echo=False)
 
 
 def _no_turn_is_open(session: Session) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -15,10 +14,10 @@ import psutil
 from workbench import loopback, process
 from workbench.restate import docker
 from workbench.restate.install import VERSION, install_server
-from workbench.restate.server import Ports, Probe, Restate, choose_ports, load_ports
+from workbench.restate.server import Ports, Probe, Restate, choose_ports
 from workbench.state_dir import WorkbenchError, exclusive, state_dir
 
-__all__ = ["VERSION", "Restate", "install_server", "start_restate", "version_in_use"]
+__all__ = ["VERSION", "Restate", "install_server", "start_restate"]
 
 _MODES = ("auto", "docker", "embedded", "external")
 _NAME = "restate"
@@ -79,22 +78,6 @@ def chosen_mode() -> str:
             f"Unknown Restate mode {mode!r} in RESTATE_MODE; valid are {', '.join(_MODES)}."
         )
     return mode
-
-
-def version_in_use(state: Path) -> str:
-    """The server that runs in the state folder `state`, for a report: `1.7.12 (embedded)`.
-
-    Empty where there is none.
-    """
-    if os.environ.get("RESTATE_MODE") == "external":
-        urls = {"external": os.environ.get("RESTATE_ADMIN_URL", "")}
-    else:
-        ports = {mode: load_ports(state / "restate" / mode) for mode in ("embedded", "docker")}
-        urls = {mode: chosen.admin_url for mode, chosen in ports.items() if chosen}
-    for mode, admin_url in urls.items():
-        with contextlib.suppress(WorkbenchError):
-            return f"{Probe('', admin_url).version()} ({mode})"
-    return ""
 
 
 # Embedded: one static binary, no container, nothing to administer

@@ -2,7 +2,7 @@
 
 Source: OpenAI's API reference (the completion object, the chunk object, `stream_options`, the error
 objects) and its guide to error codes. What this model has no use for is ignored: tools,
-temperature, …
+temperature, a limit of tokens, …
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 from uuid import uuid4
 
-from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError
 from starlette.requests import Request
 
-FinishReason = Literal["stop", "length"]
 M = TypeVar("M", bound=BaseModel)
 
 DONE = b"data: [DONE]\n\n"
@@ -77,15 +76,6 @@ class ChatRequest(BaseModel):
     messages: list[Message] = Field(min_length=1)
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    max_completion_tokens: PositiveInt | None = None
-    max_tokens: PositiveInt | None = None
-    n: Literal[1] | None = None
-
-    @model_validator(mode="after")
-    def _check_stream_options(self) -> ChatRequest:
-        if self.stream_options is not None and not self.stream:
-            raise ValueError("'stream_options' is only allowed when 'stream' is enabled")
-        return self
 
     @property
     def prompt_tokens(self) -> int:
@@ -94,13 +84,6 @@ class ChatRequest(BaseModel):
     @property
     def wants_usage(self) -> bool:
         return self.stream_options is not None and self.stream_options.include_usage
-
-    def limit(self, answer: list[str]) -> tuple[list[str], FinishReason]:
-        """Return the tokens that the request allows, and why the answer ends where it does."""
-        most = self.max_completion_tokens or self.max_tokens
-        if most is None or len(answer) <= most:
-            return answer, "stop"
-        return answer[:most], "length"
 
 
 def check_headers(request: Request) -> None:
@@ -167,17 +150,17 @@ class Completion:
         """Return the chunk of one token."""
         return self._chunk({"content": token})
 
-    def finish(self, reason: FinishReason, completion_tokens: int) -> bytes:
+    def finish(self, completion_tokens: int) -> bytes:
         """Return the chunks that end a stream, with the usage if it was asked for."""
-        end = self._chunk({}, reason)
+        end = self._chunk({}, "stop")
         if self._chat.wants_usage:
             end += self._event([], self._usage(completion_tokens))
         return end + DONE
 
-    def whole(self, text: str, reason: FinishReason, completion_tokens: int) -> bytes:
+    def whole(self, text: str, completion_tokens: int) -> bytes:
         """Return the answer to a request that did not ask for a stream."""
         message = {"role": "assistant", "content": text, "refusal": None}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
         answer = {
             "object": "chat.completion",
             **self._common,
@@ -186,7 +169,7 @@ class Completion:
         }
         return json.dumps(answer).encode()
 
-    def _chunk(self, delta: dict[str, Any], reason: FinishReason | None = None) -> bytes:
+    def _chunk(self, delta: dict[str, Any], reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
         return self._event([choice], None)
 

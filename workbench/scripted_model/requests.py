@@ -1,7 +1,7 @@
 """Records of the model's requests: who sent each, how far it got, and when.
 
 The records are what the lessons prove things with ("no token was sent after the interruption"), so
-they hold the model's own counts and clock, and nothing else of a request: no key, no prompt.
+they hold the model's own counts and clock, and of a request no key and no more than its first line.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 - `GET /control/requests?prefix=&after=`: the requests so far (`requests.py`).
 - `PATCH /control/settings`: change the rate (`pace.py`).
 - `PUT /control/fault`, `DELETE /control/fault`: make requests fail, and mend (`faults.py`).
-- `POST /control/gates`, `DELETE /control/gates?match=`: hold answers, and release (`gates.py`).
+- `POST /control/gates`, `DELETE /control/gates?match=`: hold answers, and release (`pace.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from starlette.types import Receive, Scope, Send
 
 from workbench.scripted_model.answers import Answer, Answers, answer_to, last_user_text, step_of
 from workbench.scripted_model.faults import Fault, drop_connection
-from workbench.scripted_model.gates import Gate, Gates
 from workbench.scripted_model.openai_format import (
     ApiError,
     ChatRequest,
@@ -33,7 +32,7 @@ from workbench.scripted_model.openai_format import (
     parse,
     tokens,
 )
-from workbench.scripted_model.pace import Settings, disconnected, paced
+from workbench.scripted_model.pace import Gate, Gates, Settings, disconnected, paced
 from workbench.scripted_model.requests import ModelRequest, RequestLog
 
 _PROMPT = 200  # characters that a record keeps of one
@@ -137,7 +136,7 @@ class ChatCompletions:
         completion = Completion(chat)
         request = f"{record.label}\n{last_user_text(chat.messages)}"
         answer = self.answers.find(request) or answer_to(chat.messages)
-        pieces, reason = chat.limit(tokens(answer))
+        pieces = tokens(answer)
         if kind == "empty":
             pieces = []
         elif fault and kind == "cut":
@@ -168,9 +167,9 @@ class ChatCompletions:
         else:
             record.end("completed")
             if chat.stream:
-                events += completion.finish(reason, sent)
+                events += completion.finish(sent)
             else:
-                events = completion.whole("".join(pieces), reason, sent)
+                events = completion.whole("".join(pieces), sent)
             await send({"type": "http.response.body", "body": events})
 
 

@@ -1,4 +1,4 @@
-"""The state of one virtual object, as it lies in the `state` table."""
+"""The state of a virtual object: of any, as the `state` table has it; of a session, in words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workbench.views.journal_entry import decoded
 from workbench.views.table import print_table
 
 if TYPE_CHECKING:
-    from workbench.clients import Admin
+    from workbench.clients import Admin, Ingress
 
 
 def show_state(admin: Admin, service: str, key: str) -> None:
@@ -47,6 +47,44 @@ def state_rows(admin: Admin, service: str, key: str) -> list[dict[str, Any]]:
         }
         for row in sorted(rows, key=lambda row: natural_order(row["key"]))
     ]
+
+
+def show_turns(ingress: Ingress, session: str) -> None:
+    """Print what `CodingAgent.get_turns` answers: one row a turn, with what is left of it."""
+    turns: list[dict[str, Any]] = ingress.call("CodingAgent", "get_turns", key=session)
+    print_table(
+        f"Turns of session {session}",
+        [
+            {
+                "turn": turn["turn"],
+                "status": turn["status"],
+                "content": turn["content"],
+                "task": turn["task_id"],
+                "what came of it": _outcome(turn),
+            }
+            for turn in turns
+        ],
+        widths={"content": 30},
+        right=["turn"],
+    )
+
+
+def show_history(ingress: Ingress, session: str) -> None:
+    """Print what `CodingAgent.get_history` answers: what the next model call starts with."""
+    messages: list[dict[str, Any]] = ingress.call("CodingAgent", "get_history", key=session)
+    print_table(
+        f"History of session {session}",
+        [{name: message[name] for name in ("turn", "role", "content")} for message in messages],
+        right=["turn"],
+    )
+
+
+def _outcome(turn: dict[str, Any]) -> str:
+    """The answer, else the error, else the plan: the furthest that the turn got."""
+    for name in ("answer", "error", "plan"):
+        if turn[name]:
+            return f"{name}: {turn[name]}"
+    return ""
 
 
 def natural_order(key: str) -> list[tuple[int, str]]:

@@ -27,9 +27,7 @@ def print_table(
 
     Values are clipped to their column's width in `widths`, those of the last column to what is then
     left of WIDTH; values of the columns `targets`, which name a handler, lose their middle. The
-    columns `right` are aligned to the right. One of these that is given a width is given its room
-    too: the last column is then as wide with few digits as with many. Of more than MAX_ROWS rows,
-    the last are shown.
+    columns `right` are aligned to the right. Of more than MAX_ROWS rows, the last are shown.
     """
     print(short_ids(title))
     if not rows:
@@ -48,8 +46,7 @@ def print_table(
                 line[position] = without_middle(line[position], width)
             else:
                 line[position] = clipped(line[position], width)
-        room = (widths or {}).get(column, 0) if column in right else 0
-        used = max(len(column) + _HEADER_PADDING, *(len(line[position]) for line in cells), room)
+        used = max(len(column) + _HEADER_PADDING, *(len(line[position]) for line in cells))
         left -= used + _GAP
     print(
         tabulate(

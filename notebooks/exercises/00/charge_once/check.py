@@ -7,7 +7,7 @@ from uuid import UUID
 from restate import Context, Service, TerminalError
 
 import workbench as wb
-from workbench.judge import fresh, steps
+from workbench.checks import fresh, steps
 
 SERVICE = "ChargeOnce"
 

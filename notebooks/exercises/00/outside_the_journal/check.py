@@ -6,7 +6,7 @@ from typing import Any
 from restate import Context, Service
 
 import workbench as wb
-from workbench.judge import steps
+from workbench.checks import steps
 
 SERVICE = "OutsideTheJournal"
 

@@ -5,7 +5,7 @@ from typing import Any
 from restate import Context, ObjectContext, Service, VirtualObject, wait_completed
 
 import workbench as wb
-from workbench.judge import settle
+from workbench.checks import settle
 
 AGENT, TASK = "ThreeMessagesAgent", "ThreeMessagesTask"
 

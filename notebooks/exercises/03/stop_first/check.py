@@ -5,7 +5,7 @@ from typing import Any
 from restate import Context, Service
 
 import workbench as wb
-from workbench.judge import settle, steps
+from workbench.checks import settle, steps
 
 SERVICE = "StopFirst"
 

@@ -6,7 +6,7 @@ from typing import Any
 from restate import Context, Service, TerminalError
 
 import workbench as wb
-from workbench.judge import settle
+from workbench.checks import settle
 
 SERVICE = "WhoseCancellation"
 

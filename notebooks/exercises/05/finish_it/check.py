@@ -6,7 +6,7 @@ from typing import Any
 from restate import Context, Service, TerminalError, wait_completed
 
 import workbench as wb
-from workbench.judge import EnoughError, settle, watched
+from workbench.checks import EnoughError, settle, watched
 
 PARENT, CHILD = "FinishItParent", "FinishItChild"
 

@@ -5,7 +5,7 @@ from typing import Any
 from restate import ObjectContext, VirtualObject
 
 import workbench as wb
-from workbench.judge import settle
+from workbench.checks import settle
 
 SERVICE = "FreeTheSession"
 HELD = {"current": "inv_dead", "draft": "# bees"}

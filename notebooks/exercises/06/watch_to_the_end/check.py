@@ -5,7 +5,7 @@ from typing import Any
 from restate import Context, ObjectContext, Service, TerminalError, VirtualObject
 
 import workbench as wb
-from workbench.judge import EnoughError, count, settle, watched
+from workbench.checks import EnoughError, count, settle, watched
 
 SESSION, TASK, WATCHER = "WatchToTheEnd", "WatchToTheEndTask", "WatchToTheEndWatcher"
 

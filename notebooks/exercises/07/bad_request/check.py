@@ -5,7 +5,7 @@ from typing import Any
 from restate import Context, InvocationRetryPolicy, Service
 
 import workbench as wb
-from workbench.judge import steps
+from workbench.checks import steps
 
 SERVICE = "BadRequest"
 ENDS = ("paused", "completed")

@@ -5,8 +5,8 @@ from typing import Any
 from restate import Context, InvocationRetryPolicy, Service
 
 import workbench as wb
+from workbench.checks import fresh, last_error
 from workbench.exercises import your_error
-from workbench.judge import fresh, last_error
 
 SERVICE = "SamePath"
 

@@ -15,8 +15,8 @@ import pytest
 
 from tests.workbench.test_process import is_dead
 from workbench import process
-from workbench.agent_process import AgentProcess, start_agent
 from workbench.lesson import stop_all
+from workbench.program import AgentProcess, start_agent
 from workbench.restate import Restate
 from workbench.state_dir import WorkbenchError
 
@@ -41,6 +41,10 @@ def own_state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     stop_all()
 
 
+def start_tiny(env: dict[str, str] | None = None) -> AgentProcess:
+    return start_agent(RESTATE, MODEL, env=env, module=["tests.workbench.tiny_agent"])
+
+
 def environment(agent: AgentProcess) -> dict[str, str]:
     return psutil.Process(agent.pid).environ()
 
@@ -50,10 +54,8 @@ def test_it_answers_and_is_found_again_and_replaced_when_asked_for_otherwise(
     another_kernel: Callable[[str], tuple[str, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said, _ = another_kernel(
-        "from tests.workbench.test_agent_process import *; print(start_agent(RESTATE, MODEL).pid)"
-    )
-    agent = start_agent(RESTATE, MODEL)
+    said, _ = another_kernel("from tests.workbench.test_program import *; print(start_tiny().pid)")
+    agent = start_tiny()
     assert agent.pid == int(said)  # it has outlived that kernel
     assert httpx.get(f"{agent.uri}/health").status_code == 200
     assert str(agent) == f"agent · {agent.uri} · pid {agent.pid}"
@@ -64,7 +66,7 @@ def test_it_answers_and_is_found_again_and_replaced_when_asked_for_otherwise(
     pid = agent.pid
     monkeypatch.setenv("AGENT_MODEL", "large")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example")
-    other_agent = start_agent(RESTATE, MODEL, env={"AGENT_MAX_ATTEMPTS": "2"})
+    other_agent = start_tiny(env={"AGENT_MAX_ATTEMPTS": "2"})
     assert is_dead(pid)  # its parent has ended, and nobody here can reap it
     assert other_agent.uri == agent.uri
     assert environment(other_agent)["AGENT_MODEL"] == "large"
@@ -74,12 +76,12 @@ def test_it_answers_and_is_found_again_and_replaced_when_asked_for_otherwise(
 
     shutil.rmtree(own_state_dir)  # without a word to what runs
     pid = other_agent.pid
-    assert start_agent(RESTATE, MODEL).pid != pid
+    assert start_tiny().pid != pid
     assert not psutil.pid_exists(pid)
 
 
 def test_a_crash_and_the_start_after_it() -> None:
-    agent = start_agent(RESTATE, MODEL)
+    agent = start_tiny()
     before, uri = agent.pid, agent.uri
     port = int(uri.rpartition(":")[2])
     agent.kill()
@@ -96,7 +98,7 @@ def test_a_crash_and_the_start_after_it() -> None:
     assert agent.pid != before
     assert agent.uri == uri
     agent.start()  # nothing happens the second time
-    assert start_agent(RESTATE, MODEL).pid == agent.pid  # nor when another kernel asks for it
+    assert start_tiny().pid == agent.pid  # nor when another kernel asks for it
     agent.stop()
     assert process.find("agent") is None
     with pytest.raises(httpx.ConnectError):
