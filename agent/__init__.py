@@ -7,6 +7,7 @@ One message, from the ingress to the answer, and the interruption that may come 
                  └─▶ CodingTask.run_task     task.py       begins, listens, reports
                         └ work(job, chat)    work.py       what it does; replace it
                             ├ plan           model.py      a model call, as a durable step
+                            ├ approved       task.py       waits for a human, if asked to
                             ├ write_file ×n                one call per file, in parallel
                             │   ├ write      model.py
                             │   └─▶ Workspace.write_file   workspace.py, the draft

@@ -60,13 +60,14 @@ class Message(Wire):
             "enqueue" waits for them.
             "reject" answers 409.
             "steer" hands the message to the task at work, which is `expected_task_id`.
+        approve: each plan of its turn waits for a yes (`approve`) before anything is written.
     """
 
     model_config = ConfigDict(
         json_schema_extra={
             "if": {"properties": {"when_busy": {"const": "steer"}}, "required": ["when_busy"]},
             "then": {
-                "properties": {"expected_task_id": {"type": "string"}},
+                "properties": {"expected_task_id": {"type": "string"}, "approve": {"const": False}},
                 "required": ["expected_task_id"],
             },
             "else": {"properties": {"expected_task_id": {"type": "null"}}},
@@ -76,6 +77,7 @@ class Message(Wire):
     content: str = Field(min_length=1, max_length=32_000)
     when_busy: Literal["interrupt", "rollback", "enqueue", "reject", "steer"] = "interrupt"
     expected_task_id: InvocationId | None = None
+    approve: bool = False
 
     @model_validator(mode="after")
     def _check_expected_task_id(self) -> "Message":
@@ -86,6 +88,9 @@ class Message(Wire):
         if not steers and self.expected_task_id is not None:
             said = "'expected_task_id' goes with when_busy 'steer' only"
             raise PydanticCustomError("expected_task_id", said)
+        if steers and self.approve:
+            said = "'approve' goes with a turn, which when_busy 'steer' does not begin"
+            raise PydanticCustomError("approve", said)
         return self
 
 
@@ -106,7 +111,11 @@ class Stopped(Wire):
 
 
 class Turn(Wire):
-    """One turn: what was asked, which task works on it, and what came of it."""
+    """One turn: what was asked, which task works on it, and what came of it.
+
+    Attributes:
+        approval: the number of its plan, while that waits for a yes.
+    """
 
     turn: TurnNumber
     content: str
@@ -115,14 +124,15 @@ class Turn(Wire):
     plan: str | None = None
     answer: str | None = None
     error: str | None = None
+    approval: TurnNumber | None = Field(default=None, exclude_if=lambda number: number is None)
 
 
 class Waiting(Wire):
-    """Why a task makes no progress: paused until somebody resumes it, or trying again by itself,
-    at `until` (UTC, ISO 8601) where that is known.
+    """Why a task makes no progress: paused until somebody resumes it, trying again by itself, at
+    `until` (UTC, ISO 8601) where that is known, or asking for the user's `approval`.
     """
 
-    state: Literal["paused", "backing-off"]
+    state: Literal["paused", "backing-off", "approval"]
     reason: str
     until: str | None = None
 
@@ -161,6 +171,36 @@ class TurnRef(Wire):
     task_id: InvocationId
 
 
+class Approval(Wire):
+    """A yes or no to the plan of a turn. Who has read a plan names it by its number (`approval` of
+    the turn), so that the yes is for no other, made with what was said since.
+    """
+
+    turn: TurnNumber
+    task_id: InvocationId | None = None
+    plan: TurnNumber | None = None
+    yes: bool
+
+
+class Approved(TurnRef):
+    """The answer to `approve`: the plan that it was for."""
+
+    plan: TurnNumber
+
+
+class Ask(TurnRef):
+    """A task's plan, which waits for a yes.
+
+    Attributes:
+        steered: how many messages the task has taken by then.
+        late: it has waited for too long.
+    """
+
+    plan: str
+    steered: int
+    late: bool = False
+
+
 class Brief(Wire):
     """The conversation that a session gives to a task when it begins; the request comes last.
 
@@ -184,6 +224,7 @@ class Task(Wire):
     epoch: str | None = None
     brief: Brief | None = None
     behind: list[TurnRef] = []
+    approve: bool = False
 
     @model_validator(mode="after")
     def _check_beginning(self) -> "Task":

@@ -16,6 +16,9 @@ from restate import ObjectContext, ObjectSharedContext, RestateDurableFuture, Te
 from agent import admin
 from agent.contracts import (
     Accepted,
+    Approval,
+    Approved,
+    Ask,
     HistoryEntry,
     Message,
     Result,
@@ -24,6 +27,7 @@ from agent.contracts import (
     Task,
     Turn,
     TurnRef,
+    Waiting,
     checked,
 )
 from agent.durable import THEN_KILL, is_over, stay_and_wake, stay_until_over
@@ -91,7 +95,7 @@ async def message(ctx: ObjectContext, request: Message) -> Accepted:
         cut_off = await _interrupt(ctx, session, hide=request.when_busy == "rollback")
     # A burst of messages: the turn before had nothing to show yet.
     hasty = bool(cut_off) and not any(turn.plan for turn in cut_off)
-    new = await _start(ctx, session, request.content, hasty=hasty)
+    new = await _start(ctx, session, request.content, approve=request.approve, hasty=hasty)
     ctx.set("session", session)
     return Accepted(turn=new.turn, task_id=new.task_id, interrupted=_first_id(cut_off))
 
@@ -107,6 +111,50 @@ async def stop(ctx: ObjectContext) -> Stopped:
     cut_off = await _interrupt(ctx, session)
     ctx.set("session", session)
     return Stopped(interrupted=_first_id(cut_off))
+
+
+@coding_agent.handler(invocation_context_managers=checked(Approval))
+async def approve(ctx: ObjectContext, given: Approval) -> Approved:
+    """Say yes or no to the plan of a turn that waits for that; a no ends the turn as failed. An
+    interruption may still come after a yes.
+
+    Raises:
+        TerminalError: 409, no such plan is waiting: not yet, or no more.
+    """
+    session = await _take(ctx)
+    await _close_those_over(ctx, session, session.open, _AT_ONCE)
+    for turn in session.open:
+        meant = given.task_id in (None, turn.task_id) and given.plan in (None, turn.approval)
+        if turn.turn == given.turn and turn.approval and meant:
+            approved = Approved(**turn.ref.model_dump(), plan=turn.approval)
+            _decide(ctx, turn, "" if given.yes else "The plan was declined.")
+            ctx.set("session", session)
+            return approved
+    plan = "No plan" if given.plan is None else f"Plan {given.plan}"
+    said = f"{plan} of turn {given.turn} is not waiting for approval: not yet, or no more."
+    raise TerminalError(said, 409)
+
+
+@coding_agent.handler(ingress_private=True, invocation_context_managers=checked(Ask))
+async def ask_approval(ctx: ObjectContext, ask: Ask) -> None:
+    """Show a plan that waits for a yes; or, where that has waited for too long, withdraw it."""
+    session = await _take(ctx)
+    for turn in session.open:
+        # What the task is yet to hear makes it ask for another plan.
+        newest = turn.steered + ask.steered == len(turn.steering)
+        if turn.task_id == ask.task_id and newest and not turn.decided:
+            turn.plan, turn.approval = ask.plan, len(turn.steering) + 1
+            if ask.late:
+                limit = f"{settings().approval_timeout:g} s"
+                _decide(ctx, turn, f"The plan was not approved within {limit}.")
+            ctx.set("session", session)
+
+
+def _decide(ctx: ObjectContext, turn: TurnRecord, refusal: str) -> None:
+    """Tell a task what became of its plan, once."""
+    turn.decided, turn.approval = True, None
+    taken = len(turn.steering) - turn.steered
+    ctx.resolve_signal(turn.task_id, f"verdict {taken}", refusal)
 
 
 class Report(TurnRef):
@@ -159,6 +207,9 @@ async def get_status(ctx: ObjectSharedContext) -> Status:
         if turn.status == "running":
             why = partial(admin.why_waiting, turn.task_id)
             waiting = await ctx.run_typed("why it waits", why)
+            if turn.approval and not waiting:
+                said = f"Plan {turn.approval} waits for a yes."
+                waiting = Waiting(state="approval", reason=said)
             return Status(turn=turn.turn, status="working", task_id=turn.task_id, waiting=waiting)
     return Status(turn=session.newest, status="idle", task_id=None)
 
@@ -171,7 +222,12 @@ def _first_id(turns: list[TurnRecord]) -> str | None:
 
 
 async def _start(
-    ctx: ObjectContext, session: Session, content: str, *, hasty: bool = False
+    ctx: ObjectContext,
+    session: Session,
+    content: str,
+    *,
+    approve: bool = False,
+    hasty: bool = False,
 ) -> TurnRecord:
     """Start the task of a new turn, behind those that are open. A cancellation of this handler
     comes too late: sent again with its idempotency key, the task is the same.
@@ -185,6 +241,7 @@ async def _start(
         epoch=session.epoch,
         brief=brief,
         behind=[turn.ref for turn in session.open],
+        approve=approve,
     )
     key = f"{ctx.request().id}/{task.turn}"
     while True:
@@ -194,7 +251,9 @@ async def _start(
         except TerminalError:
             continue
     begun = task.brief is not None
-    turn = TurnRecord(turn=task.turn, content=content, task_id=task_id, begun=begun)
+    turn = TurnRecord(
+        turn=task.turn, content=content, task_id=task_id, begun=begun, approve=approve
+    )
     session.open = [*session.open, turn]
     return turn
 
@@ -218,6 +277,7 @@ def _steer(ctx: ObjectContext, session: Session, request: Message) -> Accepted:
                 said = f"Task {turn.task_id} was steered {_MOST_STEERING} times."
                 raise TerminalError(f"{said} Interrupt it, or wait for it.", 429)
             turn.steering.append(request.content)
+            turn.decided, turn.approval = False, None  # it asks for another plan
             if turn.begun:  # else it is part of what the task is given
                 ctx.resolve_signal(turn.task_id, "steer", request.content)
             ctx.set("session", session)
@@ -320,7 +380,7 @@ async def _close_those_over(
         turn.steering = turn.steering[: turn.steered]
         _close(ctx, session, turn)
         if left:
-            await _start(ctx, session, "\n\n".join(left))
+            await _start(ctx, session, "\n\n".join(left), approve=turn.approve)
     if over:
         _begin_next(ctx, session)
         ctx.set("session", session)

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     cancel_timeout: Seconds = _env(
         "AGENT_CANCEL_TIMEOUT", 120, "how long a cancelled task may take before it is killed (s)"
     )
+    approval_timeout: Seconds = _env(
+        "AGENT_APPROVAL_TIMEOUT", 86_400, "how long a plan waits for the user's yes (s)"
+    )
     context_tokens: Count = _env(
         "AGENT_CONTEXT_TOKENS", 24_000, "how much of the conversation the model is given"
     )

@@ -12,9 +12,10 @@ from typing import Any
 import restate
 from restate import Context, Service, TerminalError
 
-from agent.contracts import Brief, ChatMessage, Result, Task, TurnRef
+from agent.contracts import Ask, Brief, ChatMessage, Result, Task, TurnRef
 from agent.durable import SUSPEND_AFTER, THEN_PAUSE, stop_when_cancelled
 from agent.model import ask_model
+from agent.settings import settings
 
 coding_task = Service(
     "CodingTask",
@@ -27,13 +28,14 @@ coding_task = Service(
 # Messages that come in a burst interrupt each other, and only the last needs the model.
 _HASTE = timedelta(milliseconds=50)
 
-# How long a queued task waits to be begun once nothing is ahead of it. It is longer than a session
-# may take for that; one that an operator has restarted would wait for ever.
-_TO_BE_BEGUN = timedelta(minutes=10)
+# How long a task waits for its session: a queued one to be begun once nothing is ahead of it, and
+# one that was not approved in time to be told so. It is longer than a session may take for that;
+# one that an operator has restarted would wait for ever.
+_TO_BE_TOLD = timedelta(minutes=10)
 
 
 class Job:
-    """The tools of the work: ask the model, hear what was said, undo.
+    """The tools of the work: ask the model, hear what was said, ask the user, undo.
 
     Attributes:
         plan: how far it has got, for whoever goes on after an interruption.
@@ -43,6 +45,8 @@ class Job:
 
     def __init__(self, ctx: Context, task: Task) -> None:
         self.ctx, self.session, self.turn, self.epoch = ctx, task.session, task.turn, task.epoch
+        self.ref = TurnRef(turn=task.turn, task_id=ctx.request().id)
+        self.approve = task.approve
         self.plan: str | None = None
         self.undo: Callable[[], object] = lambda: None
         self.steered = 0
@@ -81,6 +85,34 @@ class Job:
         self.steered += len(texts)
         return texts
 
+    async def approved(self) -> list[str]:
+        """Wait for the user's yes to the plan, if the message has asked for that. Returns what was
+        said instead, which asks for another plan. The session decides what comes first, a yes, a no
+        or the end of the time: what it has answered to the user is what the task gets.
+
+        Raises:
+            TerminalError: 409, cancelled; 500, the answer was no, or none came in time.
+        """
+        if not self.approve:
+            return []
+        # Its name is the fence: what was said to this plan is not heard by the next.
+        verdict = self.ctx.signal(f"verdict {self.steered}", type_hint=str)
+        ask = Ask(**self.ref.model_dump(), plan=self.plan or "", steered=self.steered)
+        limit = timedelta(seconds=settings().approval_timeout)
+        for late, patience in ((False, limit), (True, _TO_BE_TOLD)):
+            arg = ask.model_copy(update={"late": late})
+            _tell(self.ctx, self.session, "ask_approval", arg)
+            over, _ = await restate.wait_completed(verdict, self._steer, self.ctx.sleep(patience))
+            if verdict in over:
+                refusal = await verdict
+                if refusal:
+                    raise TerminalError(refusal)
+                return []
+            texts = await self.said()
+            if texts:
+                return texts
+        raise TerminalError("The session has not answered whether the plan is approved.")
+
 
 Work = Callable[[Job, list[ChatMessage]], Awaitable[str]]
 
@@ -93,7 +125,6 @@ async def perform(ctx: Context, task: Task, work: Work) -> Result:
             it had got.
     """
     job = Job(ctx, task)
-    ref = TurnRef(turn=task.turn, task_id=ctx.request().id)
     try:
         brief = await _brief(ctx, task)
         if brief.hasty:
@@ -107,9 +138,9 @@ async def perform(ctx: Context, task: Task, work: Work) -> Result:
             metadata["plan"] = plan
         if error.status_code == 409 and error.message == "cancelled":
             raise TerminalError("cancelled", 409, metadata) from None
-        report(ctx, task.session, ref)  # who cancels a task attaches to it; here nobody does
+        report(ctx, task.session, job.ref)  # who cancels a task attaches to it; here nobody does
         raise TerminalError(error.message, 500, metadata) from None
-    report(ctx, task.session, ref)
+    report(ctx, task.session, job.ref)
     return Result(plan=job.plan, answer=answer, steered=job.steered)
 
 
@@ -126,14 +157,17 @@ async def _brief(ctx: Context, task: Task) -> Brief:
         if begin in over:
             return await begin
         report(ctx, task.session, ref)
-    over, _ = await restate.wait_completed(begin, ctx.sleep(_TO_BE_BEGUN))
+    over, _ = await restate.wait_completed(begin, ctx.sleep(_TO_BE_TOLD))
     if begin not in over:
         raise TerminalError("The session did not begin this turn.")
     return await begin
 
 
 def report(ctx: Context, session: str, ref: TurnRef) -> None:
-    """Tell a session that a task is over, or about to be. `CodingAgent` is named, not imported:
-    it imports this module.
-    """
-    ctx.generic_send("CodingAgent", "task_finished", ref.model_dump_json().encode(), key=session)
+    """Tell a session that a task is over, or about to be."""
+    _tell(ctx, session, "task_finished", ref)
+
+
+def _tell(ctx: Context, session: str, handler: str, arg: TurnRef) -> None:
+    # `CodingAgent` is named, not imported: it imports this module.
+    ctx.generic_send("CodingAgent", handler, arg.model_dump_json().encode(), key=session)

@@ -12,12 +12,16 @@ class TurnRecord(Turn):
 
     Attributes:
         begun: its task has been given the conversation.
+        approve: its plans wait for a yes.
+        decided: the session has told the task what became of the plan that it has made last.
         steering: what was said to the task while it was at work, oldest first.
         steered: how many of these it has taken.
         hidden: the model is not to see it any more.
     """
 
     begun: bool = False
+    approve: bool = False
+    decided: bool = False
     steering: list[str] = Field(default_factory=list)
     steered: int = 0
     hidden: bool = False
@@ -99,6 +103,7 @@ def as_history(turns: list[TurnRecord]) -> list[HistoryEntry]:
 
 async def as_it_ended(turn: TurnRecord, task: RestateDurableFuture[Result]) -> TurnRecord:
     """A turn whose task is over, with what became of it: the task's result or error tells."""
+    turn = turn.model_copy(update={"approval": None})
     try:
         result = await task
         done = {**result.model_dump(), "steered": turn.steered + result.steered}

@@ -103,7 +103,7 @@ async def work(job: Job, conversation: list[ChatMessage]) -> str:
         request = conversation[-1].content
         plan = await _make_plan(job, conversation)
         job.plan = str(plan)
-        said = await job.said()
+        said = await job.said() or await job.approved()
         if not said:
             files = await _write_files(job, request, plan)
             said = await job.said()

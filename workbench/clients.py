@@ -466,6 +466,10 @@ class Ingress(_Client):
         """Return the result of invocation `id`, at once; IngressError 470 while it has none."""
         return self.request("GET", f"/restate/invocation/{id}/output")
 
+    def resolve(self, awakeable_id: str, value: Any) -> None:
+        """Resolve an awakeable; 202 also where nobody waits for it any more."""
+        self.request("POST", f"/restate/awakeables/{awakeable_id}/resolve", value)
+
     def _look_at(self, response: httpx.Response) -> None:
         self.last_invocation_id = response.headers.get("x-restate-id", self.last_invocation_id)
 

@@ -48,6 +48,8 @@ class IdLabels:
         """Return the label of an id, always the same; None for one that has no name."""
         if id not in self._labels:
             name = self._names.get(id) or self._looked_up(id)
+            if name is None and id.startswith(("sign_", "prom_")):
+                name = "awakeable"
             if name is None:
                 return None
             kind = f"{id.partition('_')[0]}_…{name.rpartition('/')[2]}"

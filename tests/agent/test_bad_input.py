@@ -78,7 +78,8 @@ def test_the_ingress_refuses_private_handlers(stack: Stack, way: str) -> None:
         for handler in service["handlers"]
         if not handler["public"]
     ]
-    assert f"CodingAgent/{key}/task_finished" in private
+    own = {f"CodingAgent/{key}/{handler}" for handler in ("task_finished", "ask_approval")}
+    assert own <= set(private)
     for path in map(way.format, private):
         for body in (None, {"turn": 1, "task_id": "inv_1"}):
             answer = httpx.post(f"{stack.restate.ingress_url}/{path}", json=body, timeout=10)

@@ -40,6 +40,7 @@ _CALL = {"step": "s", "prompt_tokens": 2**31 - 1, "completion_tokens": 2**31 - 1
 _BODIES: dict[str, Any] = {
     "CodingAgent/{}/message": {"content": "Hello", "when_busy": "enqueue"},
     "CodingAgent/{}/stop": None,
+    "CodingAgent/{}/approve": {"turn": 1, "plan": 1, "yes": True},
     "CodingTask/run_task": {"session": "s", "turn": 1, "brief": _BRIEF},
     "CodingTask/write_file": {"session": "s", "turn": 1, "request": "", "plan": "", "path": "a"},
     "Workspace/{}/write_file": {"turn": 1, "epoch": "e", "path": "a.py", "content": "x"},

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from typing import Any
 
 from tests.stack import Session
 from workbench import AdminError, IngressError, WorkbenchError
-from workbench.oracle.log import Action, Log, Message, Stop, now
+from workbench.oracle.log import Action, Log, Message, Stop, Verdict, now
 
 PATIENCE = 120.0
 """Seconds until an answer is given up as lost, all repetitions of the request taken together. Agent
@@ -31,9 +32,10 @@ class Person:
         begun = [m.accepted for m in self.log.messages if m.accepted and m.when_busy != "steer"]
         return sorted(begun, key=lambda answer: answer["turn"])
 
-    def new(self, content: str, when_busy: str | None) -> Message:
+    def new(self, content: str, when_busy: str | None, approve: bool = False) -> Message:
         """Note a message that is to be sent. Its number tells it from all others; what steers is
-        meant for the newest turn, and there is nothing to steer before the first one.
+        meant for the newest turn, and there is nothing to steer before the first one. What does not
+        steer may want its plan to be approved.
         """
         turns = self.turns
         if when_busy == "steer" and not turns:
@@ -42,6 +44,7 @@ class Person:
             content=f"{content} ({len(self.log.messages) + 1})",
             when_busy=when_busy,
             expected_task_id=turns[-1]["task_id"] if when_busy == "steer" else None,
+            approve=approve and when_busy != "steer",
         )
         self.log.messages.append(message)
         return message
@@ -68,6 +71,24 @@ class Person:
         self.log.stops.append(
             Stop(sent_at, now(), answer["interrupted"]) if answer else Stop(sent_at)
         )
+
+    def approve(self, turn: int, yes: bool, plan: int | None = None) -> None:
+        """Say yes or no to the plan of a turn, and note that if it was not refused."""
+        sent_at, number = now(), f"verdict {uuid.uuid4().hex[:12]}"
+        body = {"turn": turn, "yes": yes} | ({"plan": plan} if plan else {})
+        try:
+            answer = self._ask("approve", body, number)
+        except IngressError as error:
+            if error.status_code != 409:
+                self.log.wrong.append(str(error))
+            return
+        answered = {"answered_at": now(), "plan": answer["plan"]} if answer else {}
+        self.log.verdicts.append(Verdict(turn, yes, sent_at, **answered))
+
+    def waiting(self) -> dict[str, Any] | None:
+        """The turn whose plan waits for a yes."""
+        turns = self.read("get_turns") or []
+        return next((turn for turn in turns if turn.get("approval")), None)
 
     def look(self) -> None:
         """Note which turns are over: they stay as they are."""

@@ -28,6 +28,7 @@ AGENT_ENV = {
     "AGENT_FIRST_TOKEN_TIMEOUT": "5",
     "AGENT_STALL_TIMEOUT": "5",
     "AGENT_CANCEL_TIMEOUT": "10",
+    "AGENT_APPROVAL_TIMEOUT": "8",
 }
 
 # How long something stays paused before an operator resumes it.
@@ -121,6 +122,8 @@ class Outcome:
         for message in user.log.messages:
             became = "messages accepted" if message.accepted else "messages refused"
             self.counts[became][message.when_busy or "plain"] += 1
+        for verdict in user.log.verdicts:
+            self.counts["verdicts taken"]["yes" if verdict.yes else "no"] += 1
         self.counts["turns"].update(turn["status"] for turn in turns)
         self.counts["model requests"].update(request.status for request in requests)
 
@@ -147,8 +150,9 @@ def run_load(
     stack.model.set(tokens_per_second=_TOKENS_PER_SECOND)
     halt, over = threading.Event(), threading.Event()
     watch, made = Watch(stack), list[Fault]()
-    limit = float(AGENT_ENV["AGENT_CANCEL_TIMEOUT"])
-    logs = [Log(faults=made, paused=watch.paused, cancel_timeout=limit) for _ in range(sessions)]
+    names = ("cancel_timeout", "approval_timeout")
+    limits = {name: float(AGENT_ENV[f"AGENT_{name.upper()}"]) for name in names}
+    logs = [Log(faults=made, paused=watch.paused, **limits) for _ in range(sessions)]
     users = [User(stack, seed, number, halt, log) for number, log in enumerate(logs, start=1)]
 
     def make_faults() -> None:

@@ -101,7 +101,7 @@ class Conversation(RuleBasedStateMachine):
         self.stack.model.mend()
         for _ in range(2):  # only a look finds a task that was killed
             self.hurry_until(
-                lambda: not under_way(self.stack) or self.resume_all(),
+                lambda: not under_way(self.stack) or self.help(),
                 what="every invocation to be over",
             )
             self.person.look()
@@ -130,6 +130,12 @@ class Conversation(RuleBasedStateMachine):
         self.person.send(message)
         self.open = self.open or bool(message.answers)
 
+    def help(self) -> None:
+        """Approve what waits for that, and resume what is paused."""
+        if self._waits() and (turn := self.person.waiting()):
+            self.person.approve(turn["turn"], yes=True, plan=turn["approval"])
+        self.resume_all()
+
     def resume_all(self) -> None:
         """Be the operator who resumes what is paused; what backs off is tried at once."""
         for each in under_way(self.stack):
@@ -148,6 +154,13 @@ class Conversation(RuleBasedStateMachine):
         finally:
             self._hold()
 
+    def _waits(self) -> bool:
+        """Whether a plan waits for a yes."""
+        if not any(message.approve for message in self.log.messages):
+            return False
+        status = patiently(lambda: self.session.call("get_status"))
+        return bool((status.get("waiting") or {}).get("state") == "approval")
+
     def _hold(self) -> None:
         """From now on an answer takes many seconds."""
         self.stack.model.set(tokens_per_second=_HELD, first_token_seconds=0.0)
@@ -164,6 +177,24 @@ class SessionMachine(Conversation):
     @step(content=CONTENTS, how=st.sampled_from(("enqueue", "rollback", "steer", "reject")))
     def message_when_busy(self, content: str, how: str) -> None:
         self.say(content, how)
+
+    @step(content=CONTENTS, how=st.sampled_from(("interrupt", "enqueue")))
+    def message_to_approve(self, content: str, how: str) -> None:
+        self.send(self.person.new(content, how, approve=True))
+
+    @step(
+        yes=st.booleans(),
+        before=st.integers(0, 1),
+        exact=st.booleans(),
+        when=lambda self: self.open and any(each.approve for each in self.log.messages),
+    )
+    def approve(self, yes: bool, before: int, exact: bool) -> None:
+        """Say so to the plan that waits, or, `before` it, to one that does no more."""
+        if self.fault is None:
+            self.let_the_model_get_to(step="write")  # or to a plan that waits
+        turn = self.person.waiting() or {"turn": len(self.person.turns), "approval": 1}
+        number, plan = max(1, turn["turn"] - before), turn["approval"]
+        self.person.approve(number, yes, plan if exact else None)
 
     # Operators
 
@@ -223,7 +254,7 @@ class SessionMachine(Conversation):
         self.fault = ExitStack()
         self.fault.enter_context(broken(self.stack, kind, self.log.faults))
         self.hurry_until(
-            lambda: self._is_over() or "paused" in self._statuses().values(),
+            self._is_stuck_or_over,
             what="the turn to be stuck or over",
         )
 
@@ -250,16 +281,18 @@ class SessionMachine(Conversation):
             return any(each.step == step and each.status == "streaming" for each in requests)
 
         self.hurry_until(
-            lambda: streams() or self._is_over() or "paused" in self._statuses().values(),
+            lambda: streams() or self._is_stuck_or_over(),
             what=f"the model to {step} for turn {turn}",
             first_token=_CATCH,
         )
 
     @step(when=lambda self: self.open and self.fault is None)
     def wait_until_idle(self) -> None:
-        """Be the operator who resumes what is paused, until the newest turn is over."""
+        """Be the operator who resumes what is paused, and the user who approves every plan, until
+        the newest turn is over.
+        """
         self.open = False
-        self.hurry_until(lambda: self._is_over() or self.resume_all(), what="the turn to be over")
+        self.hurry_until(lambda: self._is_over() or self.help(), what="the turn to be over")
 
     # Helpers
 
@@ -280,6 +313,9 @@ class SessionMachine(Conversation):
     def _statuses(self) -> dict[str, str]:
         """The statuses of what is under way, by id."""
         return {each.id: each.status for each in under_way(self.stack)}
+
+    def _is_stuck_or_over(self) -> bool:
+        return self._is_over() or self._waits() or "paused" in self._statuses().values()
 
     def _is_over(self) -> bool:
         return bool(patiently(lambda: self.session.call("get_status"))["status"] == "idle")

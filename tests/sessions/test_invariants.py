@@ -15,7 +15,7 @@ from tests.sessions import our_agent
 from tests.sessions.our_agent import AgentSnapshot, all_wrong_with
 from workbench import ModelRequest
 from workbench.oracle import invariants, log
-from workbench.oracle.log import Fault, Log, Message, Stop
+from workbench.oracle.log import Fault, Log, Message, Stop, Verdict
 from workbench.scripted_model.answers import GREETER, PROGRAMS, Program
 
 ROOT = Path(__file__).parents[2]
@@ -164,6 +164,10 @@ def _lost(when_busy: str, at: float) -> Message:
     return Message("lost", when_busy, "task2", at)
 
 
+def _verdict(turn: int, yes: bool, at: float, plan: int = 2) -> Verdict:
+    return Verdict(turn, yes, at, at + 0.5, plan)
+
+
 BREAKAGES = rows(r"""
 wrong.append("no answer") → no answer
 # Messages
@@ -234,6 +238,18 @@ paused.append(Paused("task1", RUN, 25)) → run_task task1 was paused without a 
 # All attempts of a model call failed; that is no reason for what holds a key.
 log.attempts = 1
 paused.append(Paused("step1", "Workspace/s/commit", 25)) → commit step1 was paused without a cause
+# Approval
+messages[1].approve = True → turn 2 is completed, and nobody has approved it
+messages[1].approve = True; verdicts.append(_verdict(2, True, 22, 1))
+requests.append(_request(4, 2, "completed", 28, 29))
+change(requests[3], step="write", label="s/2/write") → nobody has approved its plan
+messages[1].approve = True
+verdicts.extend([_verdict(2, True, 28), _verdict(2, False, 28)]) → 2 verdicts were taken for plan 2
+verdicts.append(_verdict(2, True, 28)) → for turn 2, which did not ask for one
+messages[1].approve = True; verdicts.append(_verdict(2, True, 35)) → for turn 2, which was over
+messages[1].approve = True; verdicts.append(_verdict(2, False, 28)) → a no was taken for turn 2
+messages[4].approve = True; verdicts.append(_verdict(3, True, 35, 1))
+turns[2]["error"] = "The plan was declined." → a yes was taken for turn 3, which failed
 # The model
 change(requests[0], ended_at=22.2) → turns 1 and 2 generated at once, for 1.200 s
 change(requests[2], ended_at=None) → the model is still answering s/3/plan
@@ -280,6 +296,11 @@ messages[1].sent_at = 11
 actions.append(Action("pause", "task1", RUN, "task1", 11.5)) → what is interrupted slowly is paused
 messages[4].when_busy, messages[4].answers = "steer", [_answer(2)] → what steers too late is a turn
 messages[1].when_busy = "rollback"; del history[:2] → a rollback hides a turn
+messages[1].approve = True; verdicts.append(_verdict(2, True, 28)) → a plan is approved
+last_turn("failed", NO); messages[4].approve = True
+verdicts.append(_verdict(3, False, 35, 1)) → a plan is declined
+last_turn("failed", NO); messages[4].approve = True
+log.approval_timeout = 30.0 → nobody approves a plan in time
 # What nobody can know
 messages.append(_lost("steer", 26))
 history[2]["content"] += "\n\nlost" → steering gets no answer, and is heard

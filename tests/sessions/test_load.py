@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.sessions.load import Watch, run_load
+from tests.sessions.load import AGENT_ENV, Watch, run_load
 from tests.sessions.operations import invocations
 from tests.sessions.options import FAULTS, parse
 from tests.sessions.users import User, steps
@@ -17,6 +17,7 @@ from workbench import ModelRequest
 
 @pytest.mark.timeout(240)  # it waits for retries that back off
 def test_a_short_run(own_stack: Stack) -> None:
+    own_stack.restart_agent(**AGENT_ENV)
     outcome = run_load(
         own_stack, seed=1, seconds=8, sessions=3, faults=("agent", "server", "model")
     )
@@ -39,7 +40,7 @@ def test_the_same_seed_brings_the_same_steps() -> None:
 
     assert some("7/client/1") == some("7/client/1") != some("7/client/2")
     done = Counter(act for act, _ in some("7/client/1"))
-    assert len(done) == 9
+    assert len(done) == 10
     assert all(callable(getattr(User, act)) for act in done)
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -40,6 +41,31 @@ def machines_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def test_any_sequence() -> None:
     machine = SessionMachine if _EXAMPLES else seed(_SEED)(SessionMachine)
     run_state_machine_as_test(machine, settings=_SETTINGS)
+
+
+STEER = ("message_when_busy", {"content": "Write it with Flask", "how": "steer"})
+ASKED: dict[str, Any] = {"content": "Write a greeter", "how": "interrupt"}
+YES: dict[str, Any] = {"yes": True, "before": 0, "exact": True}
+MOMENTS: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "a plan is approved, and then steered: it asks again": [("approve", YES), STEER],
+    "a plan is steered, and a crash comes before the yes": [STEER, ("crash", {"kind": "agent"})],
+    "one plan is declined, and the next one approved": [
+        ("message_to_approve", {**ASKED, "how": "enqueue"}),
+        ("approve", {**YES, "yes": False}),
+        ("approve", {**YES, "before": 1}),
+    ],
+}
+
+
+@pytest.mark.usefixtures("machines_stack")
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("acts", MOMENTS.values(), ids=MOMENTS.keys())
+def test_plans_that_wait(acts: list[tuple[str, dict[str, Any]]]) -> None:
+    machine = SessionMachine()
+    machine.begin(content="Write a to-do CLI")
+    for act, arguments in [("message_to_approve", ASKED), *acts, ("approve", YES)]:
+        getattr(machine, act)(**arguments)
+    machine.teardown()
 
 
 @pytest.mark.timeout(180)

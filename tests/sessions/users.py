@@ -126,6 +126,30 @@ class User(Person):
         """Interrupt what is at work."""
         self.stop()
 
+    def decide(self, dice: Random) -> None:
+        """Say yes or no to a plan that waits; where nothing is at work, one is asked for. Or to any
+        plan of its turn, or of the turn before; alone, or at the same time as something else.
+        """
+        yes, whose = dice.random() < 0.75, dice.choice(("plan", "plan", "turn", "turn before"))
+        other = dice.choice((None, None, "verdict", "stop", "message"))
+        status = self.read("get_status")
+        if status and status["status"] == "idle":
+            self.send(self.new(PROGRAMS[0], "enqueue", approve=True))
+        self._wait_until(self.waiting, self._halt)
+        if not (turn := self.waiting()):
+            return
+        number = max(1, turn["turn"] - (whose == "turn before"))
+        plan = turn["approval"] if whose == "plan" else None
+        threads = Threads()
+        threads.start(partial(self.approve, number, yes, plan))
+        if other == "verdict":
+            threads.start(partial(self.approve, number, not yes, plan))
+        elif other == "stop":
+            self.stop()
+        elif other == "message":
+            self._send(dice, 1)
+        threads.join(2 * PATIENCE)
+
     def ask(self, dice: Random) -> None:
         """Read something."""
         handler = dice.choice(("get_turns", "get_turns", "get_history", "get_status"))
@@ -159,7 +183,7 @@ class User(Person):
         messages = []
         for _ in range(number):
             (when_busy,) = dice.choices(list(WHEN_BUSY), list(WHEN_BUSY.values()))
-            messages.append(self.new(dice.choice(PROGRAMS), when_busy))
+            messages.append(self.new(dice.choice(PROGRAMS), when_busy, dice.random() < 0.3))
         threads = Threads()
         for message in [each for each in messages for _ in range(sends)]:
             threads.start(partial(self.send, message))
@@ -170,11 +194,17 @@ class User(Person):
     def _wait_for(self, step: str, halt: threading.Event) -> bool:
         """Wait until the model has done such a step for the newest turn; it may never come."""
         turn = self.turns[-1]["turn"] if self.turns else 0
+
+        def done() -> bool:
+            requests = self.session.requests(turn)
+            return any(each.step == step and each.status == "completed" for each in requests)
+
+        return self._wait_until(done, halt)
+
+    def _wait_until(self, moment: Callable[[], object], halt: threading.Event) -> bool:
+        """Wait for a moment of a turn; it may never come."""
         until = time.monotonic() + _LATE_SECONDS
-        while not any(
-            request.step == step and request.status == "completed"
-            for request in self.session.requests(turn)
-        ):
+        while not moment():
             if time.monotonic() > until or halt.wait(0.02):
                 return False
         return True
@@ -183,7 +213,7 @@ class User(Person):
 # Everything that users do, with weights.
 _STEPS = {
     **{"say": 4, "say_repeatedly": 2, "say_in_a_burst": 1, "steer_late": 3, "stop_it": 1},
-    **{"ask": 2, "meddle": 3, "wait": 4, "wait_long": 3},
+    **{"decide": 5, "ask": 2, "meddle": 3, "wait": 4, "wait_long": 3},
 }
 
 

@@ -341,6 +341,11 @@ def _killed(snapshot: Snapshot, task: str) -> bool:
 
 def _failed(snapshot: Snapshot, task: str) -> bool:
     begin, end = snapshot.lifetime(task)
+    number = snapshot.number(task) or 0
+    if any(each.turn == number and not each.yes for each in snapshot.log.verdicts):
+        return True
+    if snapshot.has_to_be_approved(number) and end - begin > snapshot.log.approval_timeout:
+        return True
     return any(
         action.task == task and action.verb in ("cancel", "kill") and not action.on_task
         for action in snapshot.log.actions
@@ -410,6 +415,56 @@ def _may_pause(snapshot: Snapshot, paused: Paused, task: str | None) -> bool:
     )
 
 
+# Approval: a plan waits for a yes, and the first answer to it counts.
+
+
+def nothing_is_done_without_a_yes(snapshot: Snapshot) -> Iterator[str]:
+    """After each plan, the model is asked for more only if a yes has come since."""
+    for turn in snapshot.turns:
+        number, planned_at = turn["turn"], 0.0
+        if not snapshot.has_to_be_approved(number):
+            continue
+        yes = [each for each in snapshot.log.verdicts if each.turn == number and each.yes]
+        requests = [request for request in snapshot.requests if turn_of(request) == number]
+        for request in sorted(requests, key=lambda request: request.started_at):
+            began_at = request.started_at
+            if request.step == "plan":
+                planned_at = request.ended_at or began_at
+            elif not any(
+                each.sent_at - CLOCK <= began_at and planned_at <= each.answered_at + CLOCK
+                for each in yes
+            ):
+                yield f"{request.label} was asked for, and nobody has approved its plan"
+        if turn["status"] == "completed" and not yes:
+            yield f"turn {number} is completed, and nobody has approved it"
+
+
+def the_first_verdict_counts(snapshot: Snapshot) -> Iterator[str]:
+    """Only one is taken for each plan, while its task is there; and the turn ends accordingly."""
+    turns = {turn["turn"]: turn for turn in snapshot.turns}
+    taken = [each for each in snapshot.log.verdicts if each.plan]
+    for (number, plan), times in Counter((each.turn, each.plan) for each in taken).items():
+        if times > 1:
+            yield f"{times} verdicts were taken for plan {plan} of turn {number}"
+    for verdict in taken:
+        turn = turns.get(verdict.turn)
+        if turn is None or not snapshot.has_to_be_approved(verdict.turn):
+            yield f"a verdict was taken for turn {verdict.turn}, which did not ask for one"
+            continue
+        # A task that an operator has ended tells nobody.
+        _, end = snapshot.lifetime(turn["task_id"])
+        if turn["status"] in ("completed", "failed") and end < verdict.sent_at - CLOCK:
+            yield f"a verdict was taken for turn {verdict.turn}, which was over"
+        if not verdict.yes and turn["status"] == "completed":
+            yield f"a no was taken for turn {verdict.turn}, which is completed"
+        # What is said to a task makes it ask again, and that may be what has failed.
+        task, later = turn["task_id"], 1
+        later += sum(message.expected_task_id == task for message in snapshot.log.messages)
+        said = turn["error"] or ""
+        if verdict.yes and verdict.plan == later and said.startswith("The plan was"):
+            yield f"a yes was taken for turn {verdict.turn}, which failed: {said}"
+
+
 # The model: one task of a session at a time, and none that was interrupted.
 
 
@@ -461,6 +516,8 @@ CHECKS: tuple[Callable[[Snapshot], Iterator[str]], ...] = (
     idle_in_the_end,
     ends_have_a_cause,
     pauses_have_a_cause,
+    nothing_is_done_without_a_yes,
+    the_first_verdict_counts,
     one_task_at_a_time,
     no_token_after_an_interruption,
 )

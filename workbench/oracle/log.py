@@ -26,6 +26,7 @@ class Message:
         refusals: the errors of the others, as (code, message).
         sent_at: when it was sent first.
         answered_at: when the first answer came, of either kind.
+        approve: the plan of its turn waits for a yes.
     """
 
     content: str
@@ -35,15 +36,19 @@ class Message:
     answers: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[tuple[int, str]] = field(default_factory=list)
     answered_at: float | None = None
+    approve: bool = False
 
     @property
     def accepted(self) -> dict[str, Any] | None:
         return self.answers[0] if self.answers else None
 
     @property
-    def body(self) -> dict[str, str]:
+    def body(self) -> dict[str, Any]:
         """What is sent to `message`."""
-        options = {"when_busy": self.when_busy, "expected_task_id": self.expected_task_id}
+        options = {
+            **{"when_busy": self.when_busy, "expected_task_id": self.expected_task_id},
+            "approve": self.approve or None,
+        }
         return {"content": self.content} | {k: v for k, v in options.items() if v is not None}
 
     @property
@@ -69,6 +74,21 @@ class Stop:
     sent_at: float
     answered_at: float | None = None
     interrupted: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A yes or no to the plan of a turn that was not refused.
+
+    Attributes:
+        plan: the number of the plan that it was taken for; None where no answer came.
+    """
+
+    turn: int
+    yes: bool
+    sent_at: float
+    answered_at: float = float("inf")
+    plan: int | None = None
 
 
 @dataclass(frozen=True)
@@ -122,10 +142,12 @@ class Log:
         wrong: what was wrong at once.
         attempts: how often the agent tries a model call before its task pauses.
         cancel_timeout: how many seconds a cancelled task may take before the agent kills it.
+        approval_timeout: how many seconds a plan waits for a yes.
     """
 
     messages: list[Message] = field(default_factory=list)
     stops: list[Stop] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     paused: list[Paused] = field(default_factory=list)
@@ -133,6 +155,7 @@ class Log:
     wrong: list[str] = field(default_factory=list)
     attempts: int = 12
     cancel_timeout: float = 120.0
+    approval_timeout: float = 86_400.0
 
     @property
     def interruptions(self) -> list[Message | Stop]:

@@ -91,6 +91,20 @@ class Snapshot:
         begin, end = row.get("created_at"), row.get("completed_at")
         return seconds(begin) if begin else 0.0, seconds(end) if end else float("inf")
 
+    def has_to_be_approved(self, number: int) -> bool:
+        """Whether the message that has begun a turn asked for that. What steered a turn, and came
+        too late for it, has begun one like it.
+        """
+        for turn in self.turns:
+            if turn["turn"] == number:
+                first = paragraphs(turn["content"])[0]
+                message = next((m for m in self.log.messages if m.content == first), None)
+                if message and message.expected_task_id:
+                    before = self.number(message.expected_task_id) or number
+                    return before < number and self.has_to_be_approved(before)
+                return bool(message and message.approve)
+        return False
+
     def accepted_before(self, at: float) -> list[int]:
         """The turns of the messages that were answered by then."""
         return [

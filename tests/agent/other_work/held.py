@@ -1,5 +1,6 @@
 """Work that does as the first words of the message say, and waits where a test holds it; else it is
-the agent's own, with a commit that can be held after it is done.
+the agent's own, with a commit that can be held after it is done, and a plan before it asks for
+approval.
 
 To hold a place is to make the file `$HOLDS/<session>.<place>`.
 """
@@ -136,3 +137,15 @@ async def _held_commit(ctx: ObjectContext, request: object) -> None:
 
 
 _commit.fn = _held_commit
+
+
+_approved_itself = Job.approved
+
+
+async def _held_approved(job: Job) -> list[str]:
+    if job.approve:
+        await _held(job.session, "ask")
+    return await _approved_itself(job)
+
+
+Job.approved = _held_approved  # type: ignore[method-assign]
