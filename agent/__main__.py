@@ -21,12 +21,13 @@ _UNLIMITED = 2_147_483_647
 
 
 async def serve(*others: restate.Service | restate.VirtualObject) -> None:
-    """Serve the agent, and `others` beside it, until SIGTERM or SIGINT.
+    """Serve the agent, and `others` beside it, until SIGINT, or SIGTERM and the end of model calls.
 
     Raises:
         OSError: the address cannot be bound.
         SettingsError: the model's provider cannot be called with these settings.
     """
+    from agent.drain import drain
     from agent.provider import client
     from agent.session import coding_agent
     from agent.task import coding_task
@@ -42,10 +43,16 @@ async def serve(*others: restate.Service | restate.VirtualObject) -> None:
     config.loglevel = "ERROR"
     config.h2_max_concurrent_streams = config.keep_alive_max_requests = _UNLIMITED
     config.keep_alive_timeout = _UNLIMITED
-    # All that matters is in Restate, so a request to end is honoured as a crash would be: at once.
-    # The SDK takes SIGTERM for itself, but shares it; hypercorn would not without this trigger.
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        install_shutdown_hook(asyncio.get_running_loop(), lambda: os._exit(0), signum)
+    # All that matters is in Restate, so SIGINT is honoured as a crash would be: at once. The SDK
+    # takes SIGTERM for itself, but shares it; hypercorn would not without this trigger.
+    loop = asyncio.get_running_loop()
+    ending: list[asyncio.Task[None]] = []  # a task that nobody holds may be collected
+
+    def end() -> None:
+        ending.append(loop.create_task(drain(settings().drain_timeout)))
+
+    install_shutdown_hook(loop, end, signal.SIGTERM)
+    install_shutdown_hook(loop, lambda: os._exit(0), signal.SIGINT)
     logging.getLogger("agent").info("Serving at %s", settings().bind)
     await hypercorn.asyncio.serve(app, config, shutdown_trigger=asyncio.Event().wait)
 

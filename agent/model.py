@@ -13,6 +13,7 @@ from restate import Context, TerminalError
 
 from agent import admin
 from agent.contracts import ChatMessage
+from agent.drain import model_call
 from agent.durable import leave_or_result, stop_when_cancelled
 from agent.provider import Reply, ask
 from agent.settings import settings
@@ -92,7 +93,8 @@ async def _attempt(
 
     async def call() -> Reply:
         try:
-            await make(reply)
+            async with model_call():
+                await make(reply)
         finally:  # also when its attempt was cut off
             _unrecorded[key] += reply.completion_tokens
         failure = reply.failure

@@ -37,6 +37,7 @@ Url = Annotated[str, AfterValidator(_url)]
 Key = Annotated[SecretStr, AfterValidator(_sendable)]
 Address = Annotated[str, AfterValidator(_host_and_port)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Grace = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -79,6 +80,9 @@ class Settings(BaseSettings):
     )
     approval_timeout: Seconds = _env(
         "AGENT_APPROVAL_TIMEOUT", 86_400, "how long a plan waits for the user's yes (s)"
+    )
+    drain_timeout: Grace = _env(
+        "AGENT_DRAIN_TIMEOUT", 0, "how long SIGTERM waits for model calls under way (s)"
     )
     context_tokens: Count = _env(
         "AGENT_CONTEXT_TOKENS", 24_000, "how much of the conversation the model is given"
