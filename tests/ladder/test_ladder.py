@@ -24,7 +24,7 @@ else:
 from workbench.ladder.judge import Judge, Verdict, judge_of
 from workbench.ladder.levels import FOLDER, LEVELS
 from workbench.lesson import stop_all
-from workbench.state_dir import use_state_dir
+from workbench.state_dir import REPOSITORY, use_state_dir
 
 WRONG = tomllib.loads(Path(__file__).with_name("wrong.toml").read_text())["wrong"]
 WHOLE = os.environ.get("LADDER") == "whole"
@@ -72,6 +72,16 @@ def test_the_last_solution_passes_all(play: Any) -> None:
     verdicts = play(solution(LAST), LAST - 1)
     assert [v.text("my_agent.py") for v in verdicts if not v.passed] == []
     assert len(verdicts) == LAST
+
+
+@pytest.mark.timeout(300)
+def test_the_agent_of_the_series_passes_all(home: Path) -> None:
+    command = [sys.executable, "-m", "tests.ladder.our_agent"]
+    with judge_of("our_agent.py", command, REPOSITORY, next(SEEDS)) as judge:
+        judge.storm_seconds = 15.0
+        verdicts = judge.climb(LAST)
+    assert [v.text("our_agent.py") for v in verdicts if not v.passed] == []
+    assert len(verdicts) == len(LEVELS)
 
 
 @pytest.mark.timeout(300)
