@@ -24,6 +24,7 @@ from workbench.oracle.snapshot import Server, snapshot_of
 from workbench.restate import Restate, start_restate
 from workbench.state_dir import REPOSITORY
 from workbench.views.journal import journal_rows
+from workbench.views.lanes import colored
 from workbench.views.tree import tree_rows
 
 PASSED, FAILED = "✓", "✗"
@@ -177,8 +178,11 @@ class Judge:
             snapshot = snapshot_of(
                 server, session.key, session.log, requests, AGENT, session.turns()
             )
-            for wrong in (sentence for check in checks for sentence in check(snapshot)):
-                raise Broken(f"{session.named(wrong).capitalize()}.", picture=session.picture())
+            for check, question in checks:
+                for wrong in check(snapshot):
+                    picture = f"{session.ledger()}\n\n{session.picture()}"
+                    what = f"{session.named(wrong).capitalize()}."
+                    raise Broken(what, picture=picture, question=question)
 
 
 @contextmanager
@@ -206,6 +210,9 @@ def _keep(verdict: Verdict, play: Play) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "verdict.txt").write_text(verdict.text(play.contestant.name), encoding="utf-8")
+    if verdict.broken and verdict.broken.picture:
+        page = f"<!doctype html><meta charset=utf-8><pre>{colored(verdict.broken.picture)}</pre>"
+        (folder / "picture.html").write_text(page, encoding="utf-8")
     (folder / "program.log").write_text(play.contestant.log, encoding="utf-8")
     for session in play.sessions:
         _write(folder / f"{session.key}-model.json", [vars(r) for r in session.requests()])
