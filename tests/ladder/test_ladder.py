@@ -29,6 +29,7 @@ from workbench.state_dir import REPOSITORY, use_state_dir
 WRONG = tomllib.loads(Path(__file__).with_name("wrong.toml").read_text())["wrong"]
 WHOLE = os.environ.get("LADDER") == "whole"
 LAST = LEVELS[-1].number
+pytestmark = pytest.mark.timeout(300 if WHOLE else 60)
 SEEDS = count(1)  # one server for all: no two runs may have the same sessions
 
 
