@@ -35,6 +35,7 @@ from workbench.model_client import (
 from workbench.optional import need_packages
 from workbench.program import AgentProcess, Program, start_agent
 from workbench.progress import done, predict, reveal
+from workbench.replicas import Replicas, serve_replicas
 from workbench.restate import Restate, start_restate
 from workbench.serve import Served, serve_here
 from workbench.shell import sh

@@ -2,7 +2,8 @@
 
 All services of a kernel share one listener. A version lives below a path that is named after its
 source, such as `http://127.0.0.1:41233/62ff9a45`, so a cell that is changed and run again makes a
-new deployment, and what runs on the old one goes on there.
+new deployment, and what runs on the old one goes on there. Only where a lesson asks for it is an
+address used again.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
 # A reader may take long over a held step. After Restate's one minute such a step would be deaf, and
 # the agent would give up on a model that is silent for so long.
 _PATIENCE = timedelta(days=1)
-_PATIENT = {
+PATIENT = {
     f"AGENT_{name}_TIMEOUT": f"{_PATIENCE.total_seconds():.0f}"
     for name in ("FIRST_TOKEN", "STALL", "CALL", "CANCEL")
 }
+"""The agent's settings for answers that are held for long."""
 
 _versions: dict[str, Any] = {}
 _served: Served | None = None
@@ -42,11 +44,12 @@ class Deployment(str):
         pass
 
 
-def serve(*services: Service | VirtualObject) -> Deployment:
+def serve(*services: Service | VirtualObject, at: str | None = None) -> Deployment:
     """Serve `services` from this kernel and register them; return the deployment's id.
 
-    Unless a service says otherwise, its steps may take a day. Raises AdminError if Restate refuses
-    the services.
+    Unless a service says otherwise, its steps may take a day. `at` is a path in place of the
+    version's own: what was served there before is replaced, and all attempts break off, as where a
+    process is stopped and a newer one started. Raises AdminError if Restate refuses the services.
     """
     import restate as sdk
 
@@ -56,8 +59,10 @@ def serve(*services: Service | VirtualObject) -> Deployment:
     for service in services:
         service.inactivity_timeout = service.inactivity_timeout or _PATIENCE
         service.abort_timeout = service.abort_timeout or _PATIENCE
-    version = hashlib.sha256("\n".join(map(_source, services)).encode()).hexdigest()[:8]
+    version = at or hashlib.sha256("\n".join(map(_source, services)).encode()).hexdigest()[:8]
     is_known = version in _versions
+    if at and is_known:
+        stop_serving()
     keys = list(bench.restate.identity_keys) or None
     _versions[version] = sdk.app(services, identity_keys=keys)
     # A version that is registered again has to be asked, to become the latest once more.
@@ -74,7 +79,7 @@ def serve_agent(
     what `start_agent` and `Admin.register` raise.
     """
     bench = current()
-    agent = start_agent(bench.restate, model or bench.model, env={**_PATIENT, **(env or {})})
+    agent = start_agent(bench.restate, model or bench.model, env={**PATIENT, **(env or {})})
     bench.admin.register(agent.uri, force=True)
     return agent
 

@@ -17,6 +17,7 @@ from workbench.bench import Bench, current, up
 from workbench.clients import wait_until
 from workbench.lesson import new_key, stop_all
 from workbench.program import Program
+from workbench.replicas import serve_replicas
 from workbench.serve import serve_here
 from workbench.state_dir import REPOSITORY, WorkbenchError, use_state_dir
 
@@ -62,6 +63,37 @@ def test_each_version_is_a_deployment_and_what_runs_stays_on_its_own(bench: Benc
     model.release()
     assert ingress.attach(held) == f"Hello {whom}"
     assert ingress.call("BenchGreeter", "greet", whom) == f"Hello {whom}"
+
+
+def test_at_an_address_of_its_own_a_version_is_replaced(bench: Bench) -> None:
+    _, model, _, ingress = bench
+    whom = new_key("eve")
+    first = deploy.serve(_greeter("Hello"), at="greeter")
+    model.hold(whom)
+    held = ingress.send("BenchGreeter", "greet", whom)
+    model.wait_held(whom)
+    assert deploy.serve(_greeter("Hello"), at="greeter") == first
+    wait_until(lambda: len(model.requests(whom)) == 2, what="another attempt")
+    model.release()
+    assert ingress.attach(held) == f"Hello {whom}"
+    assert deploy.serve(_greeter("Bow"), at="greeter") == first
+    assert ingress.call("BenchGreeter", "greet", whom) == f"Bow to {whom}"
+
+
+def test_replicas_share_an_address_and_the_work(bench: Bench) -> None:
+    _, model, _, ingress = bench
+    replicas = serve_replicas("a", "b")
+    chat = new_key("chat")
+    model.hold(f"{chat}/1/plan")
+    task = ingress.call("CodingAgent", "message", {"content": "Write it"}, key=chat)["task_id"]
+    model.wait_held(f"{chat}/1/plan")
+    replicas[model.requests(chat)[0].model].kill()
+    wait_until(lambda: len(model.requests(chat)) == 2, what="the other one to ask")
+    model.release()
+    assert ingress.attach(task)
+    assert {one.model for one in model.requests(f"{chat}/1/plan")} == {"a", "b"}
+    replicas.stop()
+    assert not any(process.alive for process in replicas.values())
 
 
 def test_what_is_cut_off_is_tried_again(bench: Bench) -> None:

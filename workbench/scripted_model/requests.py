@@ -28,15 +28,17 @@ def _now() -> float:
 class ModelRequest:
     """One request as the model saw it. Times are unix seconds; None is what did not happen (yet).
 
-    `label` is the client's `X-Client-Request-Id`; `prompt` the first line of the last user message,
-    200 characters at most; `completion_tokens` are those sent so far;
-    `http_status` is None while nothing was answered, and stays so for a dropped connection.
+    `label` is the client's `X-Client-Request-Id`; `model` the name of the model that it asked for;
+    `prompt` the first line of the last user message, 200 characters at most; `completion_tokens`
+    are those sent so far; `http_status` is None while nothing was answered, and stays so for a
+    dropped connection.
     """
 
     number: int
     label: str
     prompt: str = ""
     step: Step = "other"
+    model: str = ""
     status: Status = "streaming"
     http_status: int | None = None
     prompt_tokens: int = 0

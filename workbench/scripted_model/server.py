@@ -88,7 +88,7 @@ class ChatCompletions:
         try:
             check_headers(request)
             chat = parse(ChatRequest, await request.body())
-            record.step = step_of(chat.messages)
+            record.step, record.model = step_of(chat.messages), chat.model
             record.prompt = last_user_text(chat.messages).partition("\n")[0][:_PROMPT]
             record.prompt_tokens = chat.prompt_tokens
             fault = self._take_fault(record.label, last_user_text(chat.messages))

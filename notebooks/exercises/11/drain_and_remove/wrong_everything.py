@@ -1,0 +1,5 @@
+# ✗ Nothing is pinned to the deployment any more, and it is still there.
+def my_removal(admin, deployment: str) -> None:
+    sql = f"SELECT id FROM sys_invocation WHERE pinned_deployment_id = '{deployment}'"
+    wb.wait_until(lambda: not admin.query(sql, echo=False), what="it to be drained", timeout=60)
+    admin.delete(f"/deployments/{deployment}", force=True)
