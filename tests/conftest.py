@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from tests.own_home import forget_real_provider
 from tests.stack import Stack
+from workbench.own_home import forget_real_provider
 from workbench.state_dir import REPOSITORY
 
 forget_real_provider()  # also in what the tests start

@@ -8,8 +8,8 @@ import httpx
 
 from workbench.clients import sql_text
 from workbench.ladder.cancelling import CLEANUP
+from workbench.ladder.errors import Broken
 from workbench.ladder.play import ANSWER_SECONDS, FILES, Play, Said, Session
-from workbench.ladder.verdict import Broken
 
 ACT, CHECK = "send", "check"
 """What a task asks when it was approved; and what its second version asks after the review."""

@@ -16,9 +16,9 @@ from statistics import median
 from workbench.clients import Admin
 from workbench.ladder import turns
 from workbench.ladder.contestant import AGENT, Contestant
+from workbench.ladder.errors import Broken, Unplayable
 from workbench.ladder.levels import FOLDER, LEVELS, Level
 from workbench.ladder.play import Play
-from workbench.ladder.verdict import Broken, Unplayable
 from workbench.model_client import ScriptedModel, start_scripted_model
 from workbench.oracle.snapshot import Server, snapshot_of
 from workbench.restate import Restate, start_restate
@@ -61,13 +61,13 @@ class Verdict:
             return "\n".join([f"{PASSED} {head} · {self.seconds:.1f} s", *stars])
         again = f"./scripts/judge {program} --level {self.level.number} --seed {self.seed}"
         parts = [
-            f"{FAILED} {head} · broken after: {_in_short(self.did)}",
+            f"{FAILED} {head} · law broken after: {_in_short(self.did)}",
             f"Law {self.level.number}: {self.level.law}",
             _indented(self.broken.picture),
             self.broken.what,
             f"Ask yourself: {self.broken.question}" if self.broken.question else "",
             f"Taught in: {self.level.lesson}\nAgain: {again}"
-            + (f"\nEvidence: {self.evidence.relative_to(REPOSITORY)}" if self.evidence else ""),
+            + (f"\nEvidence: {_in_repository(self.evidence)}" if self.evidence else ""),
         ]
         return "\n\n".join(filter(None, parts))
 
@@ -226,6 +226,10 @@ def _keep(verdict: Verdict, play: Play) -> None:
 
 def _write(path: Path, what: object) -> None:
     path.write_text(json.dumps(what, indent=1, default=str, ensure_ascii=False), encoding="utf-8")
+
+
+def _in_repository(path: Path) -> Path:
+    return path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
 
 
 def _in_short(did: Sequence[str]) -> str:

@@ -16,8 +16,8 @@ import httpx
 
 from workbench.clients import Admin, sql_text
 from workbench.ladder.contestant import AGENT, Contestant
+from workbench.ladder.errors import Broken, Unplayable
 from workbench.ladder.pictures import streams
-from workbench.ladder.verdict import Broken, Unplayable
 from workbench.model_client import ModelRequest, ScriptedModel
 from workbench.oracle.log import Action, Log, Message, now
 from workbench.restate import Restate
