@@ -1,7 +1,7 @@
 """What every test may ask for: a real Restate server, the scripted model and the agent, started
 once for all tests.
 
-They live in a home of their own in a temporary folder, so a reader's open lessons are not met.
+They live in a home of their own in a temporary folder, so lessons that a reader has open are never touched.
 Tests share the server and keep apart by using keys of their own.
 """
 

@@ -113,6 +113,7 @@ def test_a_page_is_short_and_says_all(level: Any) -> None:
     assert level.lesson
     for part in ("New", "The judge", "Taught in"):
         assert f"**{part}" in level.page
+    assert f"| {level.law} |" in (FOLDER.parent / "14_ladder.ipynb").read_text(encoding="utf-8")
     option = "--all" if level.number == LAST else f"--level {level.number}"
     assert f"./scripts/judge my_agent.py {option}" in level.page
     for lesson, quoted in re.findall(
