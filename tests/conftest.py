@@ -1,7 +1,8 @@
 """What every test may ask for: a real Restate server, the scripted model and the agent, started
 once for all tests.
 
-They live in a home of their own in a temporary folder, so lessons that a reader has open are never touched.
+They live in a home of their own in a temporary folder, so lessons that a reader has open are never
+touched.
 Tests share the server and keep apart by using keys of their own.
 """
 

@@ -1,5 +1,5 @@
-"""A second stack. Its agent does other work if the message asks for it, and stops where a test tells
-it to (`other_work/held.py`). Tests may kill its server and its agent, and start them again.
+"""A second stack. Its agent does other work if the message asks for it, and stops where a test
+tells it to (`other_work/held.py`). Tests may kill its server and its agent, and start them again.
 """
 
 from collections.abc import Callable, Iterator
