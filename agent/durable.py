@@ -148,8 +148,8 @@ async def stay_and_wake(
     limit: timedelta = timedelta.max,
 ) -> bool:
     """`stay_until_over` for an invocation that was cancelled. One that is paused, or waits for its
-    next attempt, would not be told before that, so it is woken. Whether it is over, after `limit`
-    at the latest.
+    next attempt, would not be told before that, so it is woken. Returns whether it is over; waits
+    for `limit` at most.
     """
     waited, patience = timedelta(0), min(_PATIENCE, limit)
     while True:

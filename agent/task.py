@@ -1,8 +1,8 @@
 """`CodingTask.run_task`: the work of one turn, whatever it is, from its beginning to its end.
 
-A task is given the conversation, and asks its session for nothing. One that is queued gets it with
-a signal when its time has come, and what is said to a task meanwhile are signals, too. Its result,
-or the error that it ends with, is its report: the session attaches to it and reads that.
+A task is given the conversation, and asks its session for nothing. A queued task receives it by
+signal when its turn comes. Steering messages arrive as signals, too. Its result, or the error that
+it ends with, is its report: the session attaches to it and reads that.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine

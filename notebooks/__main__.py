@@ -56,7 +56,7 @@ def parse(arguments: list[str]) -> list[str | Path]:
         metavar="SECONDS",
         help="for a cell (default: 60)",
     )
-    parser.add_argument("--build", type=Path, default=_build(), help="for results")
+    parser.add_argument("--build", type=Path, default=build_folder(), help="for results")
     if check:
         parser.add_argument(
             "--as",
@@ -118,7 +118,7 @@ def _lessons() -> list[Path]:
     return sorted(_FOLDER.glob("[0-9][0-9]_*.ipynb"))
 
 
-def _build() -> Path:
+def build_folder() -> Path:
     """The folder for results: beside the notebooks, unless the checkout is read-only."""
     home = os.environ.get("WORKBENCH_HOME")
     if home and not os.access(_FOLDER.parent, os.W_OK):

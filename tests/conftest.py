@@ -1,7 +1,8 @@
 """What every test may ask for: a real Restate server, the scripted model and the agent, started
 once for all tests.
 
-They live in a home of their own in a temporary folder, so a reader's open lessons are not met.
+They live in a home of their own in a temporary folder, so lessons that a reader has open are never
+touched.
 Tests share the server and keep apart by using keys of their own.
 """
 
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from tests.own_home import forget_real_provider
 from tests.stack import Stack
+from workbench.own_home import forget_real_provider
 from workbench.state_dir import REPOSITORY
 
 forget_real_provider()  # also in what the tests start

@@ -1,8 +1,8 @@
 """`python -m tests.mutants [NAME…]`: take out one guard of the agent at a time, and see whether the
 tests that are named beside it in `mutants.toml` fail.
 
-Each runs in a copy of the repository in a temporary folder. 1 is a mutant that survives though none
-is expected to, or the other way round, or one that does not fit the code any more.
+Each runs in a copy of the repository in a temporary folder. The exit code is 1 if
+a mutant survives unexpectedly, is found although it should survive, or no longer fits the code.
 """
 
 from __future__ import annotations

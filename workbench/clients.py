@@ -84,7 +84,7 @@ def wait_until(
 ) -> T:
     """Call `check` every `every` seconds until it returns something true, and return that.
 
-    It is called at least once, and the less often the longer the wait, down to ten times a second.
+    It is called at least once; less often as the wait grows, but at least ten times a second.
     Raises WaitTimeout after `timeout` seconds, naming `what` was waited for and the last value
     seen, or what `last` says of it. What `check` raises is passed on.
     """

@@ -1,4 +1,4 @@
-"""A command of its own process: a signal is an interruption, an error that has a cure is a line."""
+"""Runs a command: a signal becomes KeyboardInterrupt, a WorkbenchError one line on stderr."""
 
 from __future__ import annotations
 

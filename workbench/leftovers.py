@@ -26,7 +26,13 @@ RUN = "run-"
 JOB = "job-"
 """Prefix of a job's state folder in the folder of its run."""
 
-_CHECKS = ("test-*", "benchmark-*", "stress-*", "claims-*")  # homes of scripts of these names
+_CHECKS = (
+    "test-*",
+    "benchmark-*",
+    "stress-*",
+    "claims-*",
+    "ladder-*",
+)  # homes of scripts of these names
 _GRACE_SECONDS = 2.0  # some processes end a moment after their kernel
 
 

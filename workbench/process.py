@@ -204,7 +204,7 @@ def stop_recorded() -> list[str]:
 
 
 def stop_lost(name: str | None = None) -> list[str]:
-    """Stop what was started in this state folder, as `name` or at all, and has no record any more.
+    """Stop processes of this state folder that have lost their record: all, or those called `name`.
 
     The folder may have been removed while it ran: then its data are gone too. Returns the names.
     """

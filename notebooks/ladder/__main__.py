@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
+from notebooks.__main__ import build_folder
+
+_READER = Path(__file__).parents[2] / "my-lessons"
 _LAST = len([*Path(__file__).parent.glob("[0-9][0-9]_*.md")]) - 1
 _DESCRIPTION = """\
 Judge an agent of your own from outside, level by level: it is started, spoken to through Restate,
@@ -38,6 +39,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not 0 <= options.level <= _LAST:
         parser.error(f"there is no level {options.level}; the levels are 0 to {_LAST}")
+    if not options.program.is_file() and (copy := _READER / options.program).is_file():
+        options.program = Path(os.path.relpath(copy))  # where wb.begin() puts it
     if not options.command and not options.program.is_file():
         parser.error(f"there is no file {options.program}")
     return options
@@ -52,40 +55,28 @@ def main() -> int:
 
 
 def _judge(options: argparse.Namespace) -> int:
-    from workbench.command import ignore_signals
+    from workbench.ladder.errors import Unplayable
     from workbench.ladder.judge import Verdict, judge_of
-    from workbench.ladder.verdict import Unplayable
-    from workbench.lesson import stop_all
-    from workbench.state_dir import REPOSITORY, state_dir, use_state_dir
+    from workbench.own_home import own_home
 
-    for name in [name for name in os.environ if name.startswith(("OPENAI_", "RESTATE_"))]:
-        del os.environ[name]  # no real provider, and a server of the judge's own
     program: Path = options.program.resolve()
     command = shlex.split(options.command or "") or [sys.executable, str(program)]
 
     def tell(verdict: Verdict) -> None:
         print(verdict.text(str(options.program)), flush=True)
 
-    home = Path(tempfile.mkdtemp(prefix="ladder-", dir=state_dir()))
-    evidence = REPOSITORY / "build" / "ladder"
-    try:
-        with (
-            use_state_dir(home),
-            judge_of(
+    evidence = build_folder() / "ladder"
+    first = options.level if options.only else 0
+    with own_home("ladder-"):
+        try:
+            with judge_of(
                 str(options.program), command, program.parent, options.seed, evidence
-            ) as judge,
-        ):
-            judge.compares_speed = True
-            first = options.level if options.only else 0
-            return 0 if judge.climb(options.level, first=first, tell=tell)[-1].passed else 1
-    except Unplayable as error:
-        print(error, file=sys.stderr)
-        return 2
-    finally:
-        ignore_signals()
-        with use_state_dir(home):
-            stop_all()
-        shutil.rmtree(home, ignore_errors=True)
+            ) as judge:
+                judge.compares_speed = True
+                return 0 if judge.climb(options.level, first=first, tell=tell)[-1].passed else 1
+        except Unplayable as error:
+            print(error, file=sys.stderr)
+            return 2
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""A second stack, whose agent does other work where the message says so and holds where a test
-holds it (`other_work/held.py`). Its server and its agent may be killed, and started again.
+"""A second stack. Its agent does other work if the message asks for it, and stops where a test
+tells it to (`other_work/held.py`). Tests may kill its server and its agent, and start them again.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The wire contract of each handler, on the way that everything goes well."""
+"""The wire contract of each handler, on the happy path."""
 
 import subprocess
 import sys

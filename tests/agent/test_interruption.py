@@ -1,4 +1,4 @@
-"""Rules 1 to 5 and 7: a message interrupts the task before it, wherever that is, and the old tree
+"""A message interrupts the task before it, wherever that is, and the old tree
 leaves nothing.
 """
 

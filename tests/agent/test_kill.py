@@ -1,4 +1,4 @@
-"""Rule 8: a killed task tells nobody, so whoever looks asks the engine what became of it."""
+"""A killed task tells nobody, so whoever looks asks the engine what became of it."""
 
 import time
 from functools import partial

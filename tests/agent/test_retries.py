@@ -1,4 +1,4 @@
-"""Rule 6: what passes is tried again, and what the operator can mend pauses. What is wrong with the
+"""What passes is tried again, and what the operator can mend pauses. What is wrong with the
 request fails; see `test_provider_replies.py`.
 """
 

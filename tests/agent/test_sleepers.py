@@ -1,4 +1,4 @@
-"""Rule 6: a task that waits for its next attempt hears of its cancellation within a second, and
+"""A task that waits for its next attempt hears of its cancellation within a second, and
 `get_status` says why it waits.
 """
 

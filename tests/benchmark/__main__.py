@@ -10,9 +10,9 @@ from functools import partial
 from tests.benchmark import load
 from tests.benchmark.options import parse
 from tests.benchmark.report import report
-from tests.own_home import own_home
 from tests.stack import Stack
 from workbench.command import run_command
+from workbench.own_home import own_home
 
 
 def main(arguments: list[str]) -> int:

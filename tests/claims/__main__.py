@@ -13,8 +13,8 @@ from tests.claims.claims import Claim, load_claims
 from tests.claims.columns import Column, columns, run_tests
 from tests.claims.matrix import Found, as_markdown, is_unexpected, one_line, overview, summary
 from tests.claims.options import parse
-from tests.own_home import own_home
 from workbench.command import run_command
+from workbench.own_home import own_home
 from workbench.state_dir import WorkbenchError, state_dir
 
 say = partial(print, file=sys.stderr)

@@ -47,17 +47,22 @@ async def work(job: Job, conversation: list[ChatMessage]) -> str:
         answer = await job.ask("review", said(f"review {content}"))
         if os.environ["AGENT_VERSION"] == "2":
             await job.ask("check", said(f"check {content}"))
-        # await job.approved()
+        await job.approved()
         await job.said()
     except TerminalError as error:
         if error.status_code == 409:
             await stay_until_over(plain_step(job, "sum up", content))
         raise
-    if False:  # from here on a cancellation comes too late
-        await stay_until_over(plain_step(job, "send", content))
     arg = Commit(turn=job.turn, epoch=job.epoch, paths=paths)
-    await stay_for_result(job.ctx.object_call(commit, key=job.session, arg=arg))
-    return answer
+    if job.approve:  # from here on a cancellation comes too late
+        await stay_until_over(plain_step(job, "send", content))
+    while True:
+        try:
+            await stay_for_result(job.ctx.object_call(commit, key=job.session, arg=arg))
+            return answer
+        except TerminalError:
+            if not job.approve:
+                raise
 
 
 @coding_task.handler(invocation_context_managers=checked(File))

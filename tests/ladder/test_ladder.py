@@ -24,11 +24,12 @@ else:
 from workbench.ladder.judge import Judge, Verdict, judge_of
 from workbench.ladder.levels import FOLDER, LEVELS
 from workbench.lesson import stop_all
-from workbench.state_dir import use_state_dir
+from workbench.state_dir import REPOSITORY, use_state_dir
 
 WRONG = tomllib.loads(Path(__file__).with_name("wrong.toml").read_text())["wrong"]
 WHOLE = os.environ.get("LADDER") == "whole"
 LAST = LEVELS[-1].number
+pytestmark = pytest.mark.timeout(300 if WHOLE else 60)
 SEEDS = count(1)  # one server for all: no two runs may have the same sessions
 
 
@@ -75,6 +76,16 @@ def test_the_last_solution_passes_all(play: Any) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_the_agent_of_the_series_passes_all(home: Path) -> None:
+    command = [sys.executable, "-m", "tests.ladder.our_agent"]
+    with judge_of("our_agent.py", command, REPOSITORY, next(SEEDS)) as judge:
+        judge.storm_seconds = 15.0
+        verdicts = judge.climb(LAST)
+    assert [v.text("our_agent.py") for v in verdicts if not v.passed] == []
+    assert len(verdicts) == len(LEVELS)
+
+
+@pytest.mark.timeout(300)
 def test_the_last_solution_weathers_the_storm(play: Any) -> None:
     (verdict,) = play(solution(LAST), LAST, first=LAST)
     assert verdict.passed, verdict.text("my_agent.py")
@@ -102,6 +113,7 @@ def test_a_page_is_short_and_says_all(level: Any) -> None:
     assert level.lesson
     for part in ("New", "The judge", "Taught in"):
         assert f"**{part}" in level.page
+    assert f"| {level.law} |" in (FOLDER.parent / "14_ladder.ipynb").read_text(encoding="utf-8")
     option = "--all" if level.number == LAST else f"--level {level.number}"
     assert f"./scripts/judge my_agent.py {option}" in level.page
     for lesson, quoted in re.findall(

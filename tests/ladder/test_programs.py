@@ -15,9 +15,9 @@ import pytest
 
 from workbench import wait_until
 from workbench.ladder import contestant
+from workbench.ladder.errors import Unplayable
 from workbench.ladder.judge import judge_of
 from workbench.ladder.levels import FOLDER
-from workbench.ladder.verdict import Unplayable
 from workbench.lesson import stop_all
 from workbench.state_dir import REPOSITORY, use_state_dir
 

@@ -1,8 +1,8 @@
 """Run All in JupyterLab sends all cells at once; papermill sends the next when one is done.
 
-`import workbench` makes `asyncio.run` work in cells. It does so also when further cells are queued:
-with all, the round of the loop in which it is applied goes on unpatched, and what is ready in that
-round must not be gone when a nested run returns, or the kernel hangs.
+`import workbench` makes `asyncio.run` work in cells. It has to do so with more cells in the queue,
+too. With Run All, the round of the event loop that applies the patch finishes unpatched; a callback
+that was ready in it must not be lost when a nested run returns, or the kernel hangs.
 """
 
 import time

@@ -12,11 +12,11 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from tests.own_home import own_home
 from tests.sessions.load import AGENT_ENV, run_load, shown
 from tests.sessions.options import parse
 from tests.stack import Stack
 from workbench.command import run_command
+from workbench.own_home import own_home
 from workbench.state_dir import state_dir
 
 _EVERY_SECONDS = 10.0  # a line of progress

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
+from workbench.ladder.errors import Broken
 from workbench.ladder.play import FILES, Play, Said, Session
 from workbench.ladder.turns import CLOCK
-from workbench.ladder.verdict import Broken
 from workbench.model_client import ModelRequest
 from workbench.views.tree import tree_rows
 

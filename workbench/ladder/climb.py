@@ -25,7 +25,7 @@ def begin(program: str = "my_agent.py") -> None:
         print(f"{program} is there already")
     else:
         shutil.copyfile(_SOLUTIONS / "level_00.py", path)
-        print(f"{program}: made. It stands beside this notebook.")
+        print(f"Made {program}, next to this notebook.")
 
 
 def judge(level: int, program: str = "my_agent.py", *, seed: int = 1) -> int | None:
@@ -37,10 +37,12 @@ def judge(level: int, program: str = "my_agent.py", *, seed: int = 1) -> int | N
     path = _place(program)
     if not path.exists():
         raise WorkbenchError(f"There is no {program} here. wb.begin() makes one to go on from.")
-    command = [sys.executable, "-m", "notebooks.ladder", path.name]
+    folder = REPOSITORY if path.is_relative_to(REPOSITORY) and not _is_check() else path.parent
+    shown = str(path.relative_to(folder))  # as a shell in the repository would name it
+    command = [sys.executable, "-m", "notebooks.ladder", shown]
     running = subprocess.Popen(
         [*command, "--level", str(level), "--seed", str(seed)],
-        cwd=path.parent,
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -79,5 +81,8 @@ def show_step(level: int) -> None:
 
 def _place(program: str) -> Path:
     """Where a program is: beside the notebook, or apart from the repository in a check of it."""
-    unattended = os.environ.get("WORKBENCH_KEYS") == "counted"
-    return (state_dir() if unattended else Path.cwd()) / program
+    return (state_dir() if _is_check() else Path.cwd()) / program
+
+
+def _is_check() -> bool:
+    return os.environ.get("WORKBENCH_KEYS") == "counted"

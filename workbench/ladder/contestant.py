@@ -11,7 +11,7 @@ import psutil
 
 from workbench import loopback, process
 from workbench.clients import Admin, AdminError
-from workbench.ladder.verdict import Unplayable
+from workbench.ladder.errors import Unplayable
 from workbench.model_client import ScriptedModel
 from workbench.process import Running
 from workbench.restate import Restate

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
+import httpx
+
 from workbench.clients import sql_text
 from workbench.ladder.cancelling import CLEANUP
-from workbench.ladder.play import FILES, Play, Said, Session
-from workbench.ladder.verdict import Broken
+from workbench.ladder.errors import Broken
+from workbench.ladder.play import ANSWER_SECONDS, FILES, Play, Said, Session
 
 ACT, CHECK = "send", "check"
 """What a task asks when it was approved; and what its second version asks after the review."""
@@ -68,8 +70,9 @@ def approve(play: Play) -> None:
     with play.held(f"{CLEANUP} {first.word}"):
         sending = session.send_later(second)
         session.wait_held(first, CLEANUP)
-        _answer(session, first, yes=True)
+        answering = play.pool.submit(_answer, session, first, yes=True)  # it may have to wait
         play.settle()
+    answering.result()
     sending.result()
     session.completed(second)
     _sent(session, first, 0, "when the yes came after the interruption")
@@ -86,7 +89,12 @@ def _asking(play: Play) -> tuple[Session, Said]:
 def _answer(session: Session, said: Said, *, yes: bool) -> None:
     session.play.note(f"{'yes' if yes else 'no'} to turn {said.answers[0]['turn']}")
     body = {"turn": said.answers[0]["turn"], "yes": yes}
-    answer = session.play.post(session.key, "approve", body, {}, 8.0)
+    try:
+        answer = session.play.post(session.key, "approve", body, {}, ANSWER_SECONDS)
+    except httpx.TimeoutException:
+        raise Broken(
+            f"`approve` was not answered within {ANSWER_SECONDS:g} s.", picture=session.picture()
+        ) from None
     if answer.status_code >= 500 or answer.status_code == 404:
         raise Broken(
             f"`approve` was answered {answer.status_code}: {answer.text[:120]}.",

@@ -16,14 +16,15 @@ from statistics import median
 from workbench.clients import Admin
 from workbench.ladder import turns
 from workbench.ladder.contestant import AGENT, Contestant
+from workbench.ladder.errors import Broken, Unplayable
 from workbench.ladder.levels import FOLDER, LEVELS, Level
 from workbench.ladder.play import Play
-from workbench.ladder.verdict import Broken, Unplayable
 from workbench.model_client import ScriptedModel, start_scripted_model
 from workbench.oracle.snapshot import Server, snapshot_of
 from workbench.restate import Restate, start_restate
 from workbench.state_dir import REPOSITORY
 from workbench.views.journal import journal_rows
+from workbench.views.lanes import colored
 from workbench.views.tree import tree_rows
 
 PASSED, FAILED = "✓", "✗"
@@ -60,13 +61,13 @@ class Verdict:
             return "\n".join([f"{PASSED} {head} · {self.seconds:.1f} s", *stars])
         again = f"./scripts/judge {program} --level {self.level.number} --seed {self.seed}"
         parts = [
-            f"{FAILED} {head} · broken after: {_in_short(self.did)}",
+            f"{FAILED} {head} · law broken after: {_in_short(self.did)}",
             f"Law {self.level.number}: {self.level.law}",
             _indented(self.broken.picture),
             self.broken.what,
             f"Ask yourself: {self.broken.question}" if self.broken.question else "",
             f"Taught in: {self.level.lesson}\nAgain: {again}"
-            + (f"\nEvidence: {self.evidence.relative_to(REPOSITORY)}" if self.evidence else ""),
+            + (f"\nEvidence: {_in_repository(self.evidence)}" if self.evidence else ""),
         ]
         return "\n\n".join(filter(None, parts))
 
@@ -177,8 +178,11 @@ class Judge:
             snapshot = snapshot_of(
                 server, session.key, session.log, requests, AGENT, session.turns()
             )
-            for wrong in (sentence for check in checks for sentence in check(snapshot)):
-                raise Broken(f"{session.named(wrong).capitalize()}.", picture=session.picture())
+            for check, question in checks:
+                for wrong in check(snapshot):
+                    picture = f"{session.ledger()}\n\n{session.picture()}"
+                    what = f"{session.named(wrong).capitalize()}."
+                    raise Broken(what, picture=picture, question=question)
 
 
 @contextmanager
@@ -206,6 +210,9 @@ def _keep(verdict: Verdict, play: Play) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "verdict.txt").write_text(verdict.text(play.contestant.name), encoding="utf-8")
+    if verdict.broken and verdict.broken.picture:
+        page = f"<!doctype html><meta charset=utf-8><pre>{colored(verdict.broken.picture)}</pre>"
+        (folder / "picture.html").write_text(page, encoding="utf-8")
     (folder / "program.log").write_text(play.contestant.log, encoding="utf-8")
     for session in play.sessions:
         _write(folder / f"{session.key}-model.json", [vars(r) for r in session.requests()])
@@ -219,6 +226,10 @@ def _keep(verdict: Verdict, play: Play) -> None:
 
 def _write(path: Path, what: object) -> None:
     path.write_text(json.dumps(what, indent=1, default=str, ensure_ascii=False), encoding="utf-8")
+
+
+def _in_repository(path: Path) -> Path:
+    return path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
 
 
 def _in_short(did: Sequence[str]) -> str:

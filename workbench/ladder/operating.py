@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from workbench.ladder.cancelling import CLEANUP, files_are
+from workbench.ladder.errors import Broken
 from workbench.ladder.play import FILES, Play, Said, Session
-from workbench.ladder.verdict import Broken
 
 _FAST_ENOUGH = 5.0
 """Seconds in which an interruption is answered, though the task waits for its next attempt."""

@@ -16,8 +16,8 @@ import httpx
 
 from workbench.clients import Admin, sql_text
 from workbench.ladder.contestant import AGENT, Contestant
+from workbench.ladder.errors import Broken, Unplayable
 from workbench.ladder.pictures import streams
-from workbench.ladder.verdict import Broken, Unplayable
 from workbench.model_client import ModelRequest, ScriptedModel
 from workbench.oracle.log import Action, Log, Message, now
 from workbench.restate import Restate
@@ -277,6 +277,21 @@ class Session:
             return str(rows[0]["id"]) if rows else None
 
         return self.play.until(found, "No `message` is at work.", self)
+
+    def ledger(self) -> str:
+        """What was answered beside what `turns` says; where they agree, only how often."""
+        turns = {turn["content"]: turn for turn in self.turns()}
+        lines, alike = [], 0
+        for said in self.said:
+            turn, reply = turns.get(said.content), said.accepted
+            is_same = reply and turn and all(reply[it] == turn[it] for it in ("turn", "task_id"))
+            alike += bool(is_same)
+            if not is_same:
+                has = f"turn {turn['turn']}, {turn['status']}" if turn else "no turn"
+                answered = f"turn {reply['turn']}" if reply else "no answer"
+                lines.append(f"message {said.number:<3} answered: {answered:<10} in turns: {has}")
+        more = [f"… and {len(lines) - 6} more"] if len(lines) > 6 else []
+        return "\n".join([*lines[:6], *more, f"{alike} messages are the turns that were answered"])
 
     def tree(self, said: Said) -> list[dict[str, Any]]:
         """The invocations below a message's task, its own first."""

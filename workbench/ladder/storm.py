@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
+from workbench.ladder.errors import Broken
 from workbench.ladder.play import FILES, Play, Said, Session, waiting
-from workbench.ladder.verdict import Broken
 from workbench.oracle.log import Fault, Stop, now
 from workbench.restate import start_restate
 from workbench.state_dir import WorkbenchError

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from workbench.clients import sql_text
+from workbench.ladder.errors import Broken
 from workbench.ladder.play import FILES, Play, Said, Session
-from workbench.ladder.verdict import Broken
 from workbench.oracle.snapshot import seconds
 
 CLOCK = 0.03

@@ -1,4 +1,4 @@
-"""When tokens come: at a steady rate, but for gates that hold them, while somebody listens."""
+"""Paces tokens: a steady rate, until a gate holds them or the client hangs up."""
 
 from __future__ import annotations
 

@@ -175,10 +175,11 @@ def _branch(row: Mapping[str, Any]) -> str:
 
 
 def _show(text: str) -> None:
-    display({"text/plain": text, "text/html": f"<pre>{_colored(text)}</pre>"})
+    display({"text/plain": text, "text/html": f"<pre>{colored(text)}</pre>"})
 
 
-def _colored(text: str) -> str:
+def colored(text: str) -> str:
+    """A picture as HTML, to stand in a `<pre>`."""
     parts = []
     for color, run in itertools.groupby(text, lambda sign: _COLORS.get(sign, "")):
         part = html.escape("".join(run))

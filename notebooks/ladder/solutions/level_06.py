@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from collections.abc import Callable
 from datetime import timedelta
 
 import hypercorn.asyncio
@@ -95,8 +96,8 @@ async def work(ctx: Context, job: dict) -> str:
         ctx.object_send(finished, key=job["session"], arg=report)
         raise
     # The point of no return: a cancel comes too late from here on.
-    putting = ctx.object_call(put, key=job["session"], arg=dict(zip(paths, texts, strict=True)))
-    await over(putting)
+    new = dict(zip(paths, texts, strict=True))
+    await done(lambda: ctx.object_call(put, key=job["session"], arg=new))
     ctx.object_send(finished, key=job["session"], arg={**report, "answer": answer})
     return answer
 
@@ -114,6 +115,17 @@ async def all_of(calls: list[RestateDurableFuture[str]]) -> list[str]:
         for call in calls:
             await over(call)
         raise
+
+
+async def done(call: Callable[[], RestateDurableFuture[None]]) -> None:
+    """Call until it has worked: a cancel of ours is handed on to what we wait for."""
+    while True:
+        try:
+            calling = call()
+            await over(calling)
+            return await calling
+        except TerminalError:
+            continue
 
 
 async def over(future: RestateDurableFuture) -> None:

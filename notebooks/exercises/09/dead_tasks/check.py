@@ -5,7 +5,7 @@ from typing import Any
 from restate import Context, ObjectContext, Service, VirtualObject
 
 import workbench as wb
-from workbench.judge import settle
+from workbench.checks import settle
 
 SESSION, TASK = "DeadTasks", "DeadTasksTask"
 STORIES = ["is at work", "was killed", "was killed and purged", "has ended"]

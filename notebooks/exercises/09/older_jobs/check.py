@@ -6,7 +6,7 @@ from typing import Any
 from restate import ObjectContext, VirtualObject
 
 import workbench as wb
-from workbench.judge import settle
+from workbench.checks import settle
 
 SERVICE = "OlderJobs"
 # In order of their sending: what each is, its tenant, and why it should be selected or not.

@@ -5,7 +5,7 @@ from typing import Any
 from restate import Context, ObjectContext, Service, VirtualObject
 
 import workbench as wb
-from workbench.judge import settle
+from workbench.checks import settle
 
 INBOX, MAILER = "WithdrawTheQuestionInbox", "WithdrawTheQuestion"
 

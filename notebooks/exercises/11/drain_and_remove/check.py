@@ -7,7 +7,7 @@ from typing import Any
 from restate import Context, Service
 
 import workbench as wb
-from workbench.judge import settle
+from workbench.checks import settle
 
 SERVICE = "DrainAndRemove"
 

@@ -6,7 +6,7 @@ from typing import Any
 from restate import Context, InvocationRetryPolicy, Service
 
 import workbench as wb
-from workbench.judge import settle
+from workbench.checks import settle
 
 SERVICE = "RollBack"
 

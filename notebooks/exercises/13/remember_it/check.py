@@ -5,7 +5,7 @@ from typing import Any
 from restate import Context, Service
 
 import workbench as wb
-from workbench.judge import fresh, settle
+from workbench.checks import fresh, settle
 
 SERVICE = "RememberIt"
 

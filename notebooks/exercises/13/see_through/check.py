@@ -5,7 +5,7 @@ from typing import Any
 from restate import Context, Service
 
 import workbench as wb
-from workbench.judge import fresh, settle, steps
+from workbench.checks import fresh, settle, steps
 
 SERVICE = "SeeThrough"
 WRAPS = ["no wraps", "one wrap", "two wraps"]

@@ -1,4 +1,4 @@
-"""A home for one run of a check, in which nothing real is asked."""
+"""A state folder for one run of a check, cut off from real providers and servers."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What the judge has to say."""
+"""Why a level is lost, or cannot be judged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ class Broken(Exception):
         what: what was seen, in a sentence.
         picture: what the run looked like; may be empty.
         question: what to ask oneself next.
-        after: what the judge had done by then, in a few words each.
     """
 
     def __init__(self, what: str, *, picture: str = "", question: str = "") -> None:
