@@ -35,6 +35,7 @@ from workbench.program import AgentProcess, Program, start_agent
 from workbench.progress import done, predict, reveal
 from workbench.restate import Restate, start_restate
 from workbench.serve import Served, serve_here
+from workbench.shell import sh
 from workbench.state_dir import WorkbenchError
 from workbench.views.invocations import invocation_rows, show_invocations
 from workbench.views.journal import journal_rows, show_journal

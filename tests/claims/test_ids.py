@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -18,6 +17,8 @@ from restate import Context, Service
 
 from tests.claims.conftest import Observed
 from tests.claims.lab import Lab, happens, not_there, retries
+from workbench import WorkbenchError
+from workbench.restate import install_cli
 
 NAME = "restate.invocation.id"
 
@@ -144,9 +145,10 @@ def test_sdk_traces(lab: Lab, observed: Observed) -> None:
 
 @pytest.mark.claims("id-in-cli")
 def test_cli(lab: Lab, observed: Observed) -> None:
-    cli = shutil.which("restate")
-    if cli is None:
-        pytest.skip("no `restate` on the PATH (npm install -g @restatedev/restate)")
+    try:
+        cli = install_cli(lambda line: None)
+    except WorkbenchError as error:
+        pytest.skip(str(error).splitlines()[0])
     id = lab.ingress.send("ClaimIds", "fail")
     lab.wait(id, "paused")
     answer = subprocess.run(

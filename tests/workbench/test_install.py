@@ -48,11 +48,14 @@ def docker_that(says: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_lock_file_pins_every_platform_and_names_no_address() -> None:
     packages = json.loads((NPM / "package-lock.json").read_text())["packages"]
-    servers = {name: entry for name, entry in packages.items() if name}
-    assert {name.rpartition("restate-server-")[2] for name in servers} == {
-        f"{system}-{cpu}" for system in ("linux", "darwin") for cpu in ("x64", "arm64")
+    binaries = {name: entry for name, entry in packages.items() if name}
+    assert {name.rpartition("/")[2] for name in binaries} == {
+        f"{binary}-{system}-{cpu}"
+        for binary in ("restate-server", "restate")
+        for system in ("linux", "darwin")
+        for cpu in ("x64", "arm64")
     }
-    for entry in servers.values():
+    for entry in binaries.values():
         assert entry["version"] == VERSION
         assert entry["integrity"].startswith("sha512-")
         assert "resolved" not in entry

