@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,7 @@ from typing import Any
 
 from workbench import loopback, process
 from workbench.clients import sql_text, wait_until
+from workbench.ids import WIDTH
 from workbench.loopback import no_proxy
 from workbench.restate.install import VERSION, install_ctl, install_server
 from workbench.restate.server import (
@@ -89,12 +91,15 @@ class Cluster(Restate):
 
         def is_still() -> bool:
             nonlocal before, since
-            leaders = self._leaders()
+            try:
+                leaders = self._leaders()
+            except WorkbenchError:  # whom it asked is just dying, or not there yet
+                leaders = {0: None}
             if leaders != before or None in leaders.values():
                 before, since = leaders, time.monotonic()
             return time.monotonic() - since > _STILL
 
-        wait_until(is_still, what="leadership to be at rest", timeout=_LIMIT)
+        wait_until(is_still, what="leadership to be at rest", timeout=_LIMIT, every=0.1)
 
     def partition(self, invocation_id: str) -> int:
         """The number of the partition that an invocation belongs to.
@@ -117,7 +122,7 @@ class Cluster(Restate):
     def _leaders(self) -> dict[int, int | None]:
         """By partition, the number of the node that leads it; None while that is a dead one."""
         alive = self.alive
-        rows = self.ctl("SELECT partition_id, leader_plain_node_id FROM partitions")
+        rows = self._rows("SELECT partition_id, leader_plain_node_id FROM partitions")
         found = {row["partition_id"]: row.get("leader_plain_node_id", "N0") for row in rows}
         numbers = {partition: int(node.removeprefix("N")) for partition, node in found.items()}
         return {
@@ -125,10 +130,15 @@ class Cluster(Restate):
         }
 
     def ctl(self, sql: str) -> list[dict[str, Any]]:
-        """The rows that `restatectl sql` selects from the cluster's own tables.
+        """The rows that `restatectl sql` selects from the cluster's own tables; print the command.
 
         It asks all nodes that run. Raises WorkbenchError when none answers.
         """
+        command = f'$ restatectl sql "{" ".join(sql.split())}"'
+        self.say(textwrap.fill(command, WIDTH, subsequent_indent="    ", break_on_hyphens=False))
+        return self._rows(sql)
+
+    def _rows(self, sql: str) -> list[dict[str, Any]]:
         where = ",".join(f"http://127.0.0.1:{self.ports[node].node}" for node in self.alive)
         answer = subprocess.run(
             [install_ctl(), "sql", "--json", "-s", where, sql],
