@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from workbench.command import run_command
-
 _ROOT = Path(__file__).resolve().parents[1]
 _STOP = ("workbench.jupyterlab", "stop")
 # What a stage may take to end when it is asked to: pytest stops servers, the lessons kernels.
@@ -38,6 +36,8 @@ def parse(arguments: list[str]) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Run the stages; 1 is a stage that failed, 130 is Ctrl-C."""
+    from workbench.command import run_command  # not before the arguments are understood
+
     return run_command(partial(_run_apart, parse(arguments)))
 
 

@@ -37,6 +37,7 @@ from workbench.program import AgentProcess, Program, start_agent
 from workbench.progress import done, predict, reveal
 from workbench.replicas import Replicas, serve_replicas
 from workbench.restate import Restate, start_restate
+from workbench.restate.cluster import Cluster, start_cluster
 from workbench.serve import Served, serve_here
 from workbench.shell import sh
 from workbench.state_dir import WorkbenchError

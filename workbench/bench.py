@@ -9,6 +9,7 @@ from workbench import loopback
 from workbench.clients import Admin, Ingress, sql_text
 from workbench.model_client import ScriptedModel, start_scripted_model
 from workbench.restate import Restate, start_restate
+from workbench.restate.cluster import start_cluster
 from workbench.state_dir import WorkbenchError
 
 __all__ = ["LESSON", "Bench", "current", "up"]
@@ -29,14 +30,17 @@ class Bench(NamedTuple):
 _bench: Bench | None = None
 
 
-def up() -> Bench:
+def up(*, cluster: bool = False) -> Bench:
     """Start Restate and the scripted model, or find them running; print where they are.
 
+    With `cluster`, Restate is three servers behind one address.
+
     Invocations of lessons whose kernel is gone could never end: they are killed. Raises what
-    `start_restate` and `start_scripted_model` raise.
+    `start_restate`, `start_cluster` and `start_scripted_model` raise.
     """
     global _bench
-    restate, model = start_restate(), start_scripted_model()
+    restate: Restate = start_cluster() if cluster else start_restate()
+    model = start_scripted_model()
     if _bench is None or _bench.restate.admin_url != restate.admin_url:
         _bench = Bench(restate, model, Admin(restate), Ingress(restate))
     _bench = _bench._replace(restate=restate, model=model)

@@ -13,12 +13,13 @@ import pytest
 from tests.__main__ import _run_all
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-COMMANDS = ["tutorial", "test", "check", "stress", "benchmark", "claims"]
+COMMANDS = ["tutorial", "test", "check", "judge", "stress", "benchmark", "claims"]
 
 
 def _run(line: str) -> subprocess.CompletedProcess[str]:
+    """Run a command with the standard library alone: nothing may be needed that is not set up."""
     command, *arguments = line.split(" ")
-    program = [sys.executable, SCRIPTS / command, *arguments]
+    program = [sys.executable, "-S", SCRIPTS / command, *arguments]
     return subprocess.run(program, capture_output=True, text=True, timeout=30)
 
 
@@ -39,6 +40,8 @@ def test_help(command: str) -> None:
         ("check nonsense", "there is no lesson 'nonsense'"),
         ("check --everything", "--everything says what --update writes"),
         ("test tests/agent", "unrecognized arguments: tests/agent"),
+        ("judge nothing.py", "there is no file nothing.py"),
+        ("judge README.md --level 99", "there is no level 99; the levels are 0 to 12"),
         ("stress --seconds nan", "'nan' is not a number of seconds from 1 to 86400"),
         ("stress --sessions 101", "'101' is not a whole number from 1 to 100"),
         ("stress --faults agent,fire", "'fire' is none of agent, server, model, hang"),

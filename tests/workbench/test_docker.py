@@ -148,5 +148,5 @@ def test_as_one_would_type_it_compose_works_and_publishes_on_loopback_only(
     assert "PRIVATE_KEY_PEM_FILE: /" not in config
     ports = (REPOSITORY / "docker-compose.override.yml").read_text()
     published = re.findall(r"- (.*):\d+$", ports, re.MULTILINE)
-    assert len(published) == 2
+    assert len(published) == 2 + 3 * 2  # the server, and the three of the cluster
     assert all(address.startswith("127.0.0.1:") for address in published)

@@ -51,7 +51,7 @@ def test_the_lock_file_pins_every_platform_and_names_no_address() -> None:
     binaries = {name: entry for name, entry in packages.items() if name}
     assert {name.rpartition("/")[2] for name in binaries} == {
         f"{binary}-{system}-{cpu}"
-        for binary in ("restate-server", "restate")
+        for binary in ("restate-server", "restate", "restatectl")
         for system in ("linux", "darwin")
         for cpu in ("x64", "arm64")
     }

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psutil
-
 from workbench import loopback, process
 from workbench.restate import docker
 from workbench.restate.install import VERSION, install_cli, install_server
-from workbench.restate.server import Ports, Probe, Restate, choose_ports
+from workbench.restate.server import Ports, Probe, Restate, choose_ports, launch, listens
 from workbench.state_dir import WorkbenchError, exclusive, state_dir
 
 __all__ = ["VERSION", "Restate", "install_cli", "install_server", "start_restate"]
@@ -123,48 +120,19 @@ def _launch(progress: Callable[[str], None], version: str) -> process.Running:
     process.stop_lost(_NAME)  # it may hold the ports
     binary = install_server(progress, version=version)
     ports = choose_ports(_folder())
-    command = [
-        *(str(binary), "--no-logo", "--log-disable-ansi-codes", "true"),
-        *("--listen-mode", "tcp"),  # a Unix socket's path may not be as long as a state folder's
-        *("--base-dir", str(_folder() / "data"), "--node-name", "workbench"),
-    ]
-    # It makes folders in the system's place for temporary files and leaves them behind.
-    temporary = _folder() / "tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    env = {
-        # It would send the agent's invocations through them; whatever it calls is on this machine.
-        **{name: None for name in os.environ if name.upper().endswith("_PROXY")},
-        "TMPDIR": str(temporary),
-        "RESTATE_BIND_IP": "127.0.0.1",
-        "RESTATE_BIND_PORT": str(ports.node),
-        "RESTATE_INGRESS__BIND_PORT": str(ports.ingress),
-        "RESTATE_ADMIN__BIND_PORT": str(ports.admin),
-        "RESTATE_DISABLE_TELEMETRY": "true",
-        # A leader has to be found for each of them: 4 are ready in a third of the time of 24.
-        "RESTATE_DEFAULT_NUM_PARTITIONS": "4",
-        "OPENAI_API_KEY": None,  # the agent's secret is none of the server's business
-    }
-    return process.start(_NAME, command, env=env, extra=asdict(ports))
+    return launch(
+        _NAME, binary, folder=_folder(), ports=ports, env={"RESTATE_NODE_NAME": "workbench"}
+    )
 
 
 def _wait_ready(running: process.Running, ports: Ports) -> None:
     probe = Probe(ports.ingress_url, ports.admin_url)
 
     def ready() -> bool:
-        return probe.ready() and {ports.ingress, ports.admin} <= _listening(running.pid)
+        return probe.ready() and listens(running, ports.ingress, ports.admin)
 
     data = _folder() / "data"
     running.wait_ready(ready, advice=f"If its data are damaged, remove {data} and start again.")
-
-
-def _listening(pid: int) -> set[int]:
-    """The ports of a process: what answers on a port may be another server."""
-    try:
-        connections = psutil.Process(pid).net_connections("tcp")
-    except psutil.Error:
-        return set()
-    return {each.laddr[1] for each in connections if each.status == psutil.CONN_LISTEN}
 
 
 def _folder() -> Path:

