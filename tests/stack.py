@@ -14,12 +14,14 @@ from typing import Any
 from workbench import (
     Admin,
     AgentProcess,
+    Cluster,
     Ingress,
     IngressError,
     ModelRequest,
     Restate,
     ScriptedModel,
     start_agent,
+    start_cluster,
     start_restate,
     start_scripted_model,
     stop_all,
@@ -93,11 +95,12 @@ class Stack:
         work: str | None = None,
         env: dict[str, str] | None = None,
         model: Any = None,
+        cluster: bool = False,
     ) -> Stack:
         """Start all of it; `max_attempts`, `work` and `env` are the agent's, where its own will not
         do. A `model` that is there already is not started.
         """
-        restate = start_restate("embedded")
+        restate: Restate = start_cluster(progress=_silent) if cluster else start_restate("embedded")
         model = model or start_scripted_model(tokens_per_second=_SLOW, first_token_seconds=0.02)
         attempts = {} if max_attempts is None else {"AGENT_MAX_ATTEMPTS": str(max_attempts)}
         env = {**attempts, **(env or {})}
@@ -109,11 +112,21 @@ class Stack:
         admin.register(agent.uri)
         return Stack(restate, model, agent, admin, ingress, work)
 
+    def kill_server(self, number: int = 0) -> None:
+        """SIGKILL the server; of a cluster one node, in turn by this number."""
+        if isinstance(self.restate, Cluster):
+            self.restate.kill(1 + number % 3)
+        else:
+            self.restate.kill()
+
     def start_server(self) -> None:
         """Start the server again after it was killed. The handle is one of a process: only the new
         one can kill what runs now.
         """
-        self.restate = start_restate("embedded", progress=_silent)
+        if isinstance(self.restate, Cluster):
+            self.restate.start()
+        else:
+            self.restate = start_restate("embedded", progress=_silent)
 
     def restart_agent(self, **env: str) -> None:
         """Replace the agent by one with these settings."""

@@ -31,6 +31,7 @@ def _run(chosen: argparse.Namespace, logs: Path) -> int:
     again = (
         f"./scripts/stress --seconds {chosen.seconds:g} --sessions {chosen.sessions} "
         f"--faults {','.join(chosen.faults) or 'none'} --seed {chosen.seed}"
+        f"{' --cluster' if chosen.cluster else ''}"
     )
     print(f"The same steps again: {again}", flush=True)
     printed = time.monotonic()
@@ -42,7 +43,9 @@ def _run(chosen: argparse.Namespace, logs: Path) -> int:
             printed = time.monotonic()
 
     with own_home("stress-") as folder:
-        outcome = run_load(Stack.start(env=AGENT_ENV), show=show, **vars(chosen))
+        options = vars(chosen)
+        stack = Stack.start(env=AGENT_ENV, cluster=options.pop("cluster"))
+        outcome = run_load(stack, show=show, **options)
         for name, counts in outcome.counts.items():
             print(f"{name:<18} {shown(counts)}")
         print(f"{'violations':<18} {sum(map(len, outcome.violations.values()))}")

@@ -107,8 +107,9 @@ class Person:
         action = Action(verb, id, target, task, now())
         try:
             getattr(self.session.stack.admin, verb)(id)
-        except AdminError:
-            return
+        except AdminError as error:
+            if error.status_code < 500:
+                return
         except WorkbenchError:
             pass  # the server broke off in the middle: it may have heard
         self.log.actions.append(action)

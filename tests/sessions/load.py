@@ -16,7 +16,7 @@ from tests.sessions.operations import Invocation, broken, resume, under_way
 from tests.sessions.our_agent import violations_of_our_agent
 from tests.sessions.users import Threads, User
 from tests.stack import Stack
-from workbench import ModelRequest, WorkbenchError
+from workbench import Cluster, ModelRequest, WorkbenchError
 from workbench.oracle.log import Fault, Log, Paused, now
 
 # How fast the model answers, in tokens per second: a task takes some five seconds, if nobody
@@ -157,8 +157,10 @@ def run_load(
 
     def make_faults() -> None:
         """One after the other: `agent` and `server` are SIGKILLed and come back, `model` fails in
-        one of six ways, `hang` leaves the model's callers waiting.
+        one of six ways, `hang` leaves the model's callers waiting. Of a cluster, `server` is one
+        node after the other; the others have some time to take over.
         """
+        longest = {"server": 6.0 if isinstance(stack.restate, Cluster) else 0.5}
         for number in count():
             dice = Random(f"{seed}/faults/{number}")
             kind = dice.choice(faults)
@@ -166,7 +168,7 @@ def run_load(
             if halt.wait(dice.uniform(0.5, 5.0)):
                 return
             with broken(stack, kind, made):  # the server takes its time to come back
-                halt.wait(dice.uniform(0.0, 0.5 if kind == "server" else 2.0))
+                halt.wait(dice.uniform(0.0, longest.get(kind, 2.0)))
 
     def progress(doing: str) -> None:
         watchers.join()

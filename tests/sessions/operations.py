@@ -95,7 +95,7 @@ def broken(stack: Stack, kind: str, faults: list[Fault]) -> Iterator[None]:
     if kind == "agent":
         stack.agent.kill()
     elif kind == "server":
-        stack.restate.kill()
+        stack.kill_server(len(faults))
     else:
         stack.model.fail(
             kind,

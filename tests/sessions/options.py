@@ -25,6 +25,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--sessions", type=whole_number(1, 100), default=6, help="how many (default: 6)")
     names = f"of {', '.join(FAULTS)}; or none, or all (default: all)"
     add("--faults", type=_faults, default=FAULTS, metavar="NAME,…", help=names)
+    nodes = "three servers that are one cluster; the fault `server` is the loss of one of them"
+    add("--cluster", action="store_true", help=nodes)
     seed = "repeats the steps of another run (default: a new one)"
     add("--seed", type=whole_number(0), default=random.randrange(10**6), help=seed)
     return parser.parse_args(arguments)

@@ -34,6 +34,10 @@ def test_which_faults_are_made(text: str, faults: tuple[str, ...]) -> None:
     assert parse(["--faults", text]).faults == faults
 
 
+def test_one_server_unless_a_cluster_is_asked_for() -> None:
+    assert [parse(text).cluster for text in ([], ["--cluster"])] == [False, True]
+
+
 def test_the_same_seed_brings_the_same_steps() -> None:
     def some(seed: str) -> list[tuple[str, float]]:
         return [(act, dice.random()) for act, dice in islice(steps(seed), 500)]
