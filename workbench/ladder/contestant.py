@@ -20,6 +20,7 @@ from workbench.state_dir import WorkbenchError
 AGENT = "Agent"
 _START_SECONDS = 20.0
 _HANDLERS = ("message", "turns")
+_LOOKERS = {"turns", "files"}
 
 
 class Contestant:
@@ -85,7 +86,8 @@ class Contestant:
     @property
     def log(self) -> str:
         """The end of what it has printed."""
-        return "\n".join(each.log_tail(200) for each in self._running.values())
+        files = {each.log for each in self._running.values()}
+        return "\n".join(Path(file).read_text(errors="replace")[-50_000:] for file in sorted(files))
 
     def _wait_until_it_listens(self, running: Running, port: int) -> None:
         try:
@@ -116,12 +118,19 @@ class Contestant:
                 f"{self.name} serves {found}. The contract asks for a virtual object "
                 f"{AGENT!r}, keyed by session."
             )
-        names = {handler["name"] for handler in agent["handlers"]}
+        kinds = {handler["name"]: handler.get("ty") for handler in agent["handlers"]}
+        names = kinds.keys()
         if missing := [name for name in _HANDLERS if name not in names]:
             raise Unplayable(
                 f"{AGENT!r} of {self.name} has no handler {missing[0]!r}; it has "
                 f"{', '.join(sorted(names))}."
             )
+        for name in _LOOKERS & names:
+            if kinds[name] != "Shared":
+                raise Unplayable(
+                    f"{name!r} of {AGENT!r} must be a shared handler: whoever only looks must not "
+                    "wait for the session's key."
+                )
         return str(deployment["id"])
 
     def _registered(self, uri: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 import sys
 import time
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from workbench.clients import Admin
+from workbench.clients import Admin, sql_text
 from workbench.ladder import turns
 from workbench.ladder.contestant import AGENT, Contestant
 from workbench.ladder.errors import Broken, Unplayable
@@ -30,6 +31,8 @@ from workbench.views.tree import tree_rows
 PASSED, FAILED = "✓", "✗"
 _PLAIN = (sys.executable, str(FOLDER / "solutions" / "level_02.py"))
 _SAMPLES = 5
+_ORPHAN = re.compile("task (inv_[0-9A-Za-z]+) belongs to no turn")
+_SENT = "What if `message` is ended after it has started a task, and before it writes the turn?"
 
 
 @dataclass
@@ -181,6 +184,8 @@ class Judge:
             for check, question in checks:
                 for wrong in check(snapshot):
                     picture = f"{session.ledger()}\n\n{session.picture()}"
+                    if orphan := _ORPHAN.fullmatch(wrong):
+                        picture, question = session.story_of(orphan[1]), _SENT
                     what = f"{session.named(wrong).capitalize()}."
                     raise Broken(what, picture=picture, question=question)
 
@@ -219,6 +224,11 @@ def _keep(verdict: Verdict, play: Play) -> None:
         _write(folder / f"{session.key}-messages.json", [vars(said) for said in session.said])
         ids = [said.task for said in session.said if said.accepted]
         rows = [row for id in ids for row in tree_rows(play.admin, id)]
+        calls = play.admin.query(
+            f"SELECT * FROM sys_invocation WHERE target_service_key = {sql_text(session.key)}",
+            echo=False,
+        )
+        _write(folder / f"{session.key}-calls.json", calls)
         _write(folder / f"{session.key}-invocations.json", rows)
         journals = {row["id"]: journal_rows(play.admin, row["id"]) for row in rows[-200:]}
         _write(folder / f"{session.key}-journals.json", journals)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -211,12 +212,16 @@ class Session:
             turn = self.turn(said)
             return turn if turn and turn["status"] == "completed" and turn["answer"] else None
 
-        return self.play.until(
-            over,
-            f"The turn of message {said.number} was not completed, with an answer.",
-            self,
+        try:
+            return self.play.until(over, "", limit=limit)
+        except Broken:
+            turn = self.turn(said)
+            says = f"{turn['status']}, answer {turn['answer']!r}" if turn else "of no such content"
+        raise Broken(
+            f"The turn of message {said.number} was not completed, with an answer, within "
+            f"{limit:g} s: `turns` says {says}.",
+            picture=self.picture(),
             question="Who writes the turn's end down, and what if that happens late, or never?",
-            limit=limit,
         )
 
     def over(self, said: Said, *, limit: float = ANSWER_SECONDS) -> dict[str, Any]:
@@ -277,6 +282,13 @@ class Session:
             return str(rows[0]["id"]) if rows else None
 
         return self.play.until(found, "No `message` is at work.", self)
+
+    def story_of(self, id: str) -> str:
+        """An invocation and whoever has sent it."""
+        sql = f"SELECT invoked_by_id AS it FROM sys_invocation WHERE id = {sql_text(id)}"
+        rows = self.play.admin.query(sql, echo=False)
+        sender = [("who has sent it", str(rows[0]["it"]))] if rows and rows[0].get("it") else []
+        return lanes(self.play.admin, [*sender, ("the task", id)])
 
     def ledger(self) -> str:
         """What was answered beside what `turns` says; where they agree, only how often."""
@@ -479,7 +491,8 @@ def waiting(play: Play) -> str:
     """What is open, with its status and its last error."""
     rows = play.open_invocations()
     lines = [
-        f"{row['target']:<40} {row['status']:<12} {row.get('last_failure') or ''}"[:100].rstrip()
+        f"{row['target']} {row['id']} {row['status']}, attempt {row.get('retry_count') or 1}\n"
+        f"    {row.get('last_failure') or 'no failure'}"[:200]
         for row in rows[-12:]
     ]
     return "\n".join(lines)
@@ -493,7 +506,7 @@ def _reply(answer: httpx.Response) -> dict[str, Any]:
     if (
         not isinstance(reply, dict)
         or not isinstance(reply.get("turn"), int)
-        or not str(reply.get("task_id", "")).startswith("inv_")
+        or not re.fullmatch("inv_[0-9A-Za-z]{20,}", str(reply.get("task_id")))
     ):
         raise Unplayable(
             f"`message` answered {str(reply)[:120]}. The contract asks for "

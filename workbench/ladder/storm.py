@@ -45,6 +45,10 @@ def storm(play: Play) -> None:
         play.pool.submit(act, actor, random.Random(f"{play.seed}-{number}"))
         for number, actor in enumerate(actors)
     ]
+    while not all(each.done() for each in running):  # somebody always looks after what is paused
+        with contextlib.suppress(WorkbenchError):
+            _resume(play, play.open_invocations())
+        time.sleep(0.5)
     for each in running:
         each.result()
     play.model.mend()
@@ -105,7 +109,6 @@ def _operate(play: Play, sessions: list[Session], chance: random.Random) -> None
     time.sleep(chance.uniform(0.3, 1.5))
     verb = chance.choice(["cancel", "cancel", "kill"])
     rows = play.open_invocations()
-    _resume(play, rows)
     if not rows:
         return
     victim = chance.choice(rows)["id"]

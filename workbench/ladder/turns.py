@@ -157,6 +157,8 @@ def third(play: Play) -> None:
             )
             _only_the_newest(play, session)
     session.completed(session.said[-1])
+    for _ in range(3):
+        _ends_while_a_message_comes(play)
 
     session = play.session()
     messages = [session.write() for _ in range(10)]
@@ -171,6 +173,22 @@ def third(play: Play) -> None:
         asked = len(session.requests())
     play.star(asked <= 2, f"ten messages at once cost {asked} model calls (★: at most 2)")
     session.completed(newest)
+
+
+def _ends_while_a_message_comes(play: Play) -> None:
+    """The report of a task that is just over must not be taken for one of the next."""
+    session = play.session()
+    first, second, third = (session.write() for _ in range(3))
+    with play.held(f"review {first.word}"):
+        session.send(first)
+        session.wait_held(first, "review")
+    with play.held(f"plan {second.word}", f"plan {third.word}"):
+        for said in (second, third):
+            session.send(said)
+            session.wait_held(said, "plan")
+            play.settle()
+        _only_the_newest(play, session, third)
+    session.completed(third)
 
 
 def _only_the_newest(play: Play, session: Session, newest: Said | None = None) -> None:
@@ -207,25 +225,28 @@ def crowd(play: Play) -> None:
             if said.number - 1 in order:
                 _patiently(session, said)
 
-    running: list[Future[Any]] = [play.pool.submit(client, messages) for messages in clients]
+    sending: list[Future[Any]] = [play.pool.submit(client, messages) for messages in clients]
     play.until(
-        lambda: sum(bool(each.accepted) for each in session.said) >= 6 or all_done(running),
+        lambda: sum(bool(each.accepted) for each in session.said) >= 6 or all_done(sending),
         "Six messages were not answered.",
         session,
     )
     play.note("SIGKILL, and start again")
     play.contestant.kill()
     play.contestant.start()
-    for each in running:
+    for each in sending:
         each.result(timeout=20)
     newest = max(session.said, key=lambda each: each.answers[0]["turn"] if each.answers else 0)
     session.completed(newest, limit=12.0)
-    play.until(
-        lambda: all(turn["status"] != "running" for turn in session.turns()),
-        "A turn that was interrupted still says running.",
-        session,
-        question="Who writes down that a turn was interrupted?",
+    running = play.still(
+        lambda: [turn["turn"] for turn in session.turns() if turn["status"] == "running"], 1.0
     )
+    if running:
+        raise Broken(
+            f"All is over, and turns {', '.join(map(str, running))} say running.",
+            picture=f"{session.ledger()}\n\n{session.picture()}",
+            question="Who writes down that a turn was interrupted?",
+        )
 
 
 def all_done(futures: list[Future[Any]]) -> bool:
