@@ -62,7 +62,7 @@ def write_page(notebook: Path, build: Path) -> None:
     for cell in book.cells:
         if cell.cell_type == "markdown":
             source = re.sub(r"\]\((\d\d_\w+)\.ipynb", r"](\1.html", cell.source)
-            source = re.sub(r"\]\((\w+\.md)", r"](../notebooks/\1", source)
+            source = re.sub(r"\]\(([\w/]+\.md)", r"](../notebooks/\1", source)
             cell.source = re.sub(r"\]\(\.\./", f"]({_repository(build)}/", source)
     exporter = HTMLExporter(template_file="page", extra_loaders=[DictLoader({"page": _PAGE})])
     page, _ = exporter.from_notebook_node(
