@@ -63,7 +63,7 @@ def _stages(home: Path, pytest_arguments: list[str]) -> dict[str, list[str | Pat
         "types": [*python, "mypy"],
         "tests": [
             # Tests wait more than they compute, each worker with servers of its own.
-            *(*python, "pytest", "-n", "3", "--dist", "loadgroup", "--basetemp", home / "pytest"),
+            *(*python, "pytest", "-n", "4", "--dist", "loadgroup", "--basetemp", home / "pytest"),
             *(pytest_arguments or ["tests", "notebooks/test_exercises.py"]),
         ],
         # By their names: the exercises have been proved with the tests, side by side.

@@ -1,7 +1,8 @@
 """The ladder's own proofs: each level is lost by the solution of the one before it, and by programs
 that are known to be wrong; the last solution passes all.
 
-`LADDER=whole` plays every level before the one that is to be lost, too.
+`LADDER=whole` tries all of the wrong programs, not one for each level; plays every level before the
+one that is to be lost, too; and lets the storm go on our own agent.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from workbench.state_dir import REPOSITORY, use_state_dir
 WRONG = tomllib.loads(Path(__file__).with_name("wrong.toml").read_text())["wrong"]
 WHOLE = os.environ.get("LADDER") == "whole"
 LAST = LEVELS[-1].number
+FIRST_OF_LEVEL = {wrong["loses"]: wrong for wrong in reversed(WRONG)}
+TRIED = WRONG if WHOLE else sorted(FIRST_OF_LEVEL.values(), key=WRONG.index)
 pytestmark = pytest.mark.timeout(300 if WHOLE else 60)
 SEEDS = count(1)  # one server for all: no two runs may have the same sessions
 
@@ -79,10 +82,9 @@ def test_the_last_solution_passes_all(play: Any) -> None:
 def test_the_agent_of_the_series_passes_all(home: Path) -> None:
     command = [sys.executable, "-m", "tests.ladder.our_agent"]
     with judge_of("our_agent.py", command, REPOSITORY, next(SEEDS)) as judge:
-        judge.storm_seconds = 15.0
-        verdicts = judge.climb(LAST)
+        verdicts = judge.climb(LAST if WHOLE else LAST - 1)
     assert [v.text("our_agent.py") for v in verdicts if not v.passed] == []
-    assert len(verdicts) == len(LEVELS)
+    assert verdicts[-1].level.number >= LAST - 1
 
 
 @pytest.mark.timeout(300)
@@ -97,7 +99,7 @@ def test_no_level_is_free(play: Any, level: int) -> None:
     assert [verdict.level.number for verdict in verdicts if not verdict.passed] == [level]
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong["name"])
+@pytest.mark.parametrize("wrong", TRIED, ids=lambda wrong: wrong["name"])
 def test_a_wrong_program_loses_its_level(play: Any, wrong: dict[str, Any]) -> None:
     source = changed(solution(wrong["solution"]), wrong["change"])
     verdicts = play(source, wrong["loses"], first=0 if WHOLE else wrong["loses"])

@@ -44,7 +44,7 @@ config = Config.from_mapping(bind=[os.environ["AGENT_BIND"]])
 asyncio.run(hypercorn.asyncio.serve(restate.app({served}), config))
 """
 
-REPLY = 'dict:\n    return {"turn": 1, "task_id": "inv_1"}'
+REPLY = 'dict:\n    return {"turn": 1, "task_id": "inv_1gdJBtdVEcM942bjcDmb1c1khoaJe11Hbz"}'
 SHARED = '@agent.handler(kind="shared")'
 ELSEWHERE = (
     "import socket, time\ns = socket.create_server(('127.0.0.1', 0))\nprint('up')\ntime.sleep(99)"
