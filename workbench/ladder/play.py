@@ -452,7 +452,7 @@ class Play:
                     picture=picture,
                     question=question,
                 )
-            time.sleep(0.02)
+            time.sleep(0.03)
         return found
 
     def still(self, look: Callable[[], T], seconds: float = 0.4) -> T:
@@ -460,7 +460,7 @@ class Play:
         seen, since = look(), time.monotonic()
         while time.monotonic() - since < seconds:
             self._check_time()
-            time.sleep(0.02)
+            time.sleep(0.05)
             if (found := look()) != seen:
                 seen, since = found, time.monotonic()
         return seen
