@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import time
@@ -22,7 +23,7 @@ from workbench.ladder.pictures import streams
 from workbench.model_client import ModelRequest, ScriptedModel
 from workbench.oracle.log import Action, Log, Message, now
 from workbench.restate import Restate
-from workbench.views.lanes import lanes
+from workbench.views.lanes import is_cancel, lanes
 from workbench.views.tree import tree_rows
 
 T = TypeVar("T")
@@ -407,7 +408,7 @@ class Play:
         """How many cancellations the journal of an invocation holds."""
         sql = f"SELECT entry_lite_json AS it FROM sys_journal WHERE id = {sql_text(id)}"
         rows = self.admin.query(sql, echo=False)
-        return sum('"SignalIndex":1}' in str(row["it"]).replace(" ", "") for row in rows)
+        return sum(is_cancel(json.loads(row["it"])) for row in rows)
 
     def open_calls(self, key: str) -> int:
         """How many calls of a session are open or queued."""

@@ -12,6 +12,7 @@ import httpx
 
 from workbench.ladder.errors import Broken
 from workbench.ladder.play import FILES, Play, Said, Session, waiting
+from workbench.ladder.turns import all_done
 from workbench.oracle.log import Fault, Stop, now
 from workbench.restate import start_restate
 from workbench.state_dir import WorkbenchError
@@ -45,7 +46,7 @@ def storm(play: Play) -> None:
         play.pool.submit(act, actor, random.Random(f"{play.seed}-{number}"))
         for number, actor in enumerate(actors)
     ]
-    while not all(each.done() for each in running):  # somebody always looks after what is paused
+    while not all_done(running):  # somebody always looks after what is paused
         with contextlib.suppress(WorkbenchError):
             _resume(play, play.open_invocations())
         time.sleep(0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
@@ -249,7 +250,7 @@ def crowd(play: Play) -> None:
         )
 
 
-def all_done(futures: list[Future[Any]]) -> bool:
+def all_done(futures: Sequence[Future[Any]]) -> bool:
     """Whether all have ended."""
     return all(each.done() for each in futures)
 

@@ -113,7 +113,7 @@ def _events(admin: Admin, rows: Mapping[str, Any]) -> Iterator[_Event]:
         f"SELECT id, index, appended_at, entry_lite_json FROM sys_journal WHERE {where}", echo=False
     )
     for entry in entries:
-        if _is_cancel(json.loads(entry["entry_lite_json"])):
+        if is_cancel(json.loads(entry["entry_lite_json"])):
             yield _Event(instant(entry["appended_at"]), _CANCEL, entry["id"])
     failures = admin.query(
         "SELECT id, appended_at, event_type FROM sys_journal_events "
@@ -163,7 +163,8 @@ def _bar(row: Mapping[str, Any], events: Sequence[_Event], step: int) -> str:
     return bar if row["completed_at"] else bar[:-1] + "▶"
 
 
-def _is_cancel(entry: Any) -> bool:
+def is_cancel(entry: Any) -> bool:
+    """Whether a journal's entry (`entry_lite_json`, parsed) is a cancellation."""
     ((side, content),) = entry.items()
     return side == "Notification" and bool(content["id"].get("SignalIndex") == CANCEL_SIGNAL)
 
